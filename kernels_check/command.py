@@ -1,0 +1,152 @@
+"""The command line: what this machine is, what each kernel does on it, and what does not fit together."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from . import check, rules, verdicts
+from .backends import backends
+from .environment import Environment, read_environment, with_gpus_from_torch
+from .verdicts import REFUSED, Verdict
+
+ALL_WELL, SOMETHING_REFUSED, SOMETHING_WRONG, CHECK_FAILED = range(4)
+_PACK = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the check; returns 0 all well, 1 something refused, 2 something wrong or crashed, 3 it failed."""
+    options = _parse(arguments)
+    try:
+        return _run(options)
+    except Exception as error:
+        sys.stderr.write(f"The kernel check itself failed: {type(error).__name__}: {error}\n")
+        return CHECK_FAILED
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="kernels_check",
+        description="Tries every attention kernel of this Python in a child process against float32 "
+        "attention. Installs nothing.",
+        epilog="Exit codes: 0 all well, 1 something refused, 2 wrong or crashed, 3 the check failed.",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object; fields are only ever added")
+    parser.add_argument("--full", action="store_true", help="every length from 1 to 130, in both dtypes")
+    parser.add_argument(
+        "--store", type=Path, help="file of verdicts; default: the ComfyUI around this pack's"
+    )
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
+    comfyui = _comfyui()
+    environment = _with_gpus(read_environment(comfyui))
+    file = options.store or (comfyui / "user" / "sagekit" / verdicts.FILE_NAME if comfyui else None)
+    devices = {gpu.name: f"cuda:{gpu.index}" for gpu in reversed(environment.gpus)} or {"": "cpu"}
+    found = {gpu: _check(gpu, device, options) for gpu, device in devices.items()}
+    mismatches = rules.mismatches(environment)
+    remark = _keep(file, environment, found)
+    if options.json:
+        sys.stdout.write(json.dumps(_as_data(environment, found, mismatches), indent=1) + "\n")
+    else:
+        _print(environment, found, mismatches, remark)
+    return _exit_code(found, mismatches)
+
+
+def _with_gpus(environment: Environment) -> Environment:
+    """The environment with what torch says of the GPUs, where torch is there and imports."""
+    if environment.torch is None:
+        return environment
+    try:
+        return with_gpus_from_torch(environment)
+    except Exception as error:  # A broken torch raises whatever it likes, and is what the user came for.
+        words = f"gpus: torch does not import: {type(error).__name__}: {error}"
+        return replace(environment, gpus=(), unread=(*environment.unread, words))
+
+
+def _comfyui() -> Path | None:
+    """The ComfyUI that this pack sits in, by the path it was started through."""
+    for pack in (Path(sys.argv[0]).absolute().parent, _PACK):
+        if pack.parent.name == "custom_nodes" and (pack.parent.parent / "main.py").is_file():
+            return pack.parent.parent
+    return None
+
+
+def _check(gpu: str, device: str, options: argparse.Namespace) -> dict[str, Verdict]:
+    live = sys.stderr.isatty() and not options.json
+
+    def progress(kernel: str, case: str) -> None:
+        if live:
+            sys.stderr.write(f"\r{kernel}: {case}"[:100].ljust(100))
+            sys.stderr.flush()
+
+    names = list(backends().values())
+    if device == "cpu":
+        return {backend.name: _refused_off_cuda(backend) for backend in names}
+    found = check.check(names, device, thorough=options.full, timed=True, progress=progress)
+    if live:
+        sys.stderr.write("\r" + " " * 100 + "\r")
+    return found
+
+
+def _refused_off_cuda(backend) -> Verdict:
+    reasons = [str(reason) for reason in backend.machine] or ["needs an NVIDIA GPU that torch sees, got none"]
+    return Verdict(REFUSED, None, "; ".join(reasons))
+
+
+def _keep(file: Path | None, environment: Environment, found: Mapping[str, Mapping[str, Verdict]]) -> str:
+    """Stores the verdicts where the server looks; returns what to tell about it."""
+    if file is None:
+        return "not kept: this pack is in no ComfyUI's custom_nodes (--store FILE keeps them)"
+    stored, _ = check.load(file, environment)
+    for gpu, verdicts_of_gpu in found.items():
+        if gpu:
+            stored = stored.with_verdicts(gpu, verdicts_of_gpu)
+    return verdicts.write(file, stored) or "kept for ComfyUI's next start"
+
+
+def _exit_code(found: Mapping[str, Mapping[str, Verdict]], mismatches) -> int:
+    """Kernels whose package is not installed are no fault; whatever is installed should work."""
+    states = {
+        verdict.state
+        for of_gpu in found.values()
+        for name, verdict in of_gpu.items()
+        if not backends()[name].machine
+    }
+    if states & {verdicts.WRONG, verdicts.CRASHED, verdicts.TIMED_OUT, verdicts.NOT_IMPORTABLE}:
+        return SOMETHING_WRONG
+    return SOMETHING_REFUSED if REFUSED in states or mismatches or not states else ALL_WELL
+
+
+def _as_data(environment: Environment, found, mismatches) -> dict:
+    return {
+        "environment": environment.as_data(),
+        "kernels": {
+            gpu: {name: vars(one) | {"times": dict(one.times)} for name, one in of_gpu.items()}
+            for gpu, of_gpu in found.items()
+        },
+        "mismatches": [one.as_data() for one in mismatches],
+        "limits": [one.as_data() for one in rules.limits(environment)],
+    }
+
+
+def _print(environment: Environment, found, mismatches, remark: str) -> None:
+    lines = [f"{name}: {value}" for name, value in check.versions_of(environment).items()]
+    lines += [f"not read: {one}" for one in environment.unread]
+    for gpu, of_gpu in found.items():
+        lines += ["", f"Kernels on {gpu or 'this machine (no NVIDIA GPU that torch sees)'}:"]
+        width = max(map(len, of_gpu))
+        for name, verdict in of_gpu.items():
+            times = "".join(f"\n{'':{width}}    {shape}: {ms:g} ms" for shape, ms in verdict.times.items())
+            lines.append(f"  {name:{width}}  {verdict}{times}")
+    if mismatches:
+        lines += ["", "What does not fit together:"]
+        lines += [f"  {one}" for one in mismatches]
+    if limits := rules.limits(environment):
+        lines += ["", "What this machine can not do, whatever is installed:"]
+        lines += [f"  {one}" for one in limits]
+    lines += ["", f"Verdicts {remark}."]
+    sys.stdout.write("\n".join(lines) + "\n")

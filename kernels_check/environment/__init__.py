@@ -1,0 +1,33 @@
+"""What this machine is, as one value: read here, and handed as an argument to everything that decides."""
+
+from .build import Build, fork
+from .driver import Driver, Gpu
+from .fingerprint import fingerprint
+from .machine import Environment
+from .pack import Pack
+from .package import PACKAGES, Installed, InstalledFile, Package, installed, missing, read_packages
+from .python import Python
+from .read import Places, read_environment, with_gpus_from_torch
+from .torch_build import Torch
+
+__all__ = [
+    "PACKAGES",
+    "Build",
+    "Driver",
+    "Environment",
+    "Gpu",
+    "Installed",
+    "InstalledFile",
+    "Pack",
+    "Package",
+    "Places",
+    "Python",
+    "Torch",
+    "fingerprint",
+    "fork",
+    "installed",
+    "missing",
+    "read_environment",
+    "read_packages",
+    "with_gpus_from_torch",
+]

@@ -1,0 +1,102 @@
+"""GPU generations: on which of them SageAttention works at all, and with what."""
+
+from collections.abc import Iterator
+
+from ..backend import Reason
+from ..environment import Build, Environment, Gpu, Package, fork
+from ..environment.build import WOCT0RDHO
+from .mismatch import Mismatch
+from .tables import dotted, names_of_gpus, row_of_gpu, rows_of_gpus, sage_packages, tables
+
+
+def too_old_for_sage(environment: Environment) -> Iterator[Mismatch]:
+    """SageAttention installed where no GPU has INT8 tensor cores."""
+    rows = rows_of_gpus(environment)
+    if not rows or any(row["sage"] for row in rows):
+        return
+    for name, package in sage_packages(environment):
+        yield Mismatch(
+            Reason(
+                "sage-gpu",
+                "a GPU of capability 7.5 or newer for SageAttention",
+                f"{package.full_version} on {names_of_gpus(environment)}",
+            ),
+            about=name,
+            do=f"Remove {name}: no version of it works on this GPU, PyTorch's attention does.",
+            source=rows[-1]["source"],
+        )
+
+
+def too_old_for_this_sage(environment: Environment) -> Iterator[Mismatch]:
+    """SageAttention 2 where the newest GPU is a Turing: only 1.x and some builds know it."""
+    rows, package = rows_of_gpus(environment), environment.packages.get("sageattention")
+    first = rows[-1].get("sage2_from_post") if rows else None
+    if package is None or first is None or package.release < (2,) or _knows_turing(package, first):
+        return
+    yield Mismatch(
+        Reason("sage2-turing", f"sageattention 1.0.6 on {names_of_gpus(environment)}", package.full_version),
+        about="sageattention",
+        do="Replace sageattention by 1.0.6 with Triton 3.2 and run models in float16, or remove it.",
+        source=rows[-1]["source"],
+    )
+
+
+def without_sage(environment: Environment) -> Iterator[Mismatch]:
+    """GPUs on which no SageAttention ever works."""
+    for gpu, row in _known(environment):
+        if not row["sage"]:
+            yield Mismatch(
+                Reason("sage-gpu", "capability 7.5 or newer for SageAttention", _told(gpu)),
+                about="sageattention",
+                do="Nothing: PyTorch's attention runs on this GPU.",
+                source=row["source"],
+            )
+
+
+def with_sage_in_half_precision(environment: Environment) -> Iterator[Mismatch]:
+    """GPUs on which SageAttention works with an old Triton and float16 alone."""
+    for gpu, row in _known(environment):
+        if "triton_below" in row:
+            needed = f"float16 and Triton below {row['triton_below']} for SageAttention"
+            yield Mismatch(
+                Reason("sage-turing", needed, _told(gpu)),
+                about="sageattention",
+                do="Run models in float16 where SageAttention is wanted, or leave it out.",
+                source=row["source"],
+            )
+
+
+def without_the_fp16_cuda_kernel(environment: Environment) -> Iterator[Mismatch]:
+    """GPUs on which the woct0rdho builds' kernel with FP16 PV ends the process: its module has no code."""
+    package, table = environment.packages.get("sageattention"), tables()["sageattention_modules"]
+    if package is None or fork(package) != WOCT0RDHO:
+        return
+    codes = [
+        code for row in table["modules"] if row["module"] == "_qattn_sm80" for code in row["capabilities"]
+    ]
+    for gpu, row in _known(environment):
+        if row["name"] == "Blackwell":
+            yield Mismatch(
+                Reason("module-gpu", f"capability {' or '.join(codes)} for its _qattn_sm80", _told(gpu)),
+                about="sage2-int8-fp16",
+                do="Use the kernels with FP8 PV on this GPU.",
+                source=table["source"],
+            )
+
+
+def _knows_turing(package: Package, first_post: int) -> bool:
+    build = Build.of(package)
+    if fork(package) == WOCT0RDHO:
+        return build is not None and build.post >= first_post
+    # A build of one's own from the same fork, by what only its later code does.
+    return (package.head_dim_limit or 0) > 128
+
+
+def _known(environment: Environment) -> list[tuple[Gpu, dict]]:
+    """Each GPU of known capability, once per name, with its row of the table."""
+    gpus = {gpu.name: gpu for gpu in environment.gpus if gpu.capability}
+    return [(gpu, row) for gpu in gpus.values() if (row := row_of_gpu(gpu.capability))]
+
+
+def _told(gpu: Gpu) -> str:
+    return f"{gpu.name} ({dotted(gpu.capability)})"
