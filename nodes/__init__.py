@@ -1,0 +1,17 @@
+"""The nodes, one file each."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from .. import web_api
+from ..patches.attention.host import background
+from .patch_sage_attention import PatchSageAttention
+
+
+class SageKitExtension(ComfyExtension):
+    """What ComfyUI loads from this pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        # Here rather than in on_load, which hosts before 0.13 never call.
+        web_api.register()
+        background.start()
+        return [PatchSageAttention]

@@ -1,0 +1,119 @@
+"""The node that gives a model the fastest attention kernel its calls can use."""
+
+from comfy_api.latest import io
+
+from ..kernels_check.backends import backends
+from ..kernels_check.select import BUDGETS, DEFAULT_QUALITY
+from ..patches.attention.host import patch_model
+from ..patches.attention.settings import AUTO, OFF, Settings
+
+
+class PatchSageAttention(io.ComfyNode):
+    """Patches the MODEL that passes through; removed or bypassed, nothing of it is left."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PatchSageAttention",
+            display_name="Patch Sage Attention",
+            category="SageKit",
+            description=(
+                "Runs this model's attention on the kernel chosen here wherever that kernel can do the call "
+                "exactly enough, and on ComfyUI's own attention everywhere else. No launch flag is needed, "
+                "and the order among LoRA, compile and sampling nodes does not matter."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The model to patch. Other models stay as they are."),
+                io.Combo.Input(
+                    "kernel",
+                    options=[AUTO, OFF, *backends()],
+                    default=AUTO,
+                    tooltip=(
+                        "auto: a kernel known to be faster on your GPU, by the size of each call. "
+                        "off: ComfyUI's own attention, even under --use-sage-attention and the like. "
+                        "A name: that kernel wherever it can run; elsewhere ComfyUI's own, and the node "
+                        "says why."
+                    ),
+                ),
+                io.Combo.Input(
+                    "quality",
+                    options=list(BUDGETS),
+                    default=DEFAULT_QUALITY,
+                    tooltip=(
+                        "How far a kernel may be from exact attention: exact allows rounding only, balanced "
+                        "an error of 5 %, fast of 10 %. exact also refuses a quantised kernel named above."
+                    ),
+                ),
+                *_ranges(),
+            ],
+            outputs=[io.Model.Output(display_name="model")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def validate_inputs(cls, kernel: str, quality: str) -> bool:
+        """Accepts names that this version does not know, so that workflows of later versions run."""
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        kernel: str = AUTO,
+        quality: str = DEFAULT_QUALITY,
+        start_percent: float = 0.0,
+        end_percent: float = 1.0,
+        exact_first_blocks: int = 0,
+        exact_last_blocks: int = 0,
+    ) -> io.NodeOutput:
+        settings = Settings(
+            kernel, quality, start_percent, end_percent, exact_first_blocks, exact_last_blocks, cls._node_id()
+        )
+        return io.NodeOutput(patch_model(model, settings))
+
+    @classmethod
+    def _node_id(cls) -> str | None:
+        return getattr(getattr(cls, "hidden", None), "unique_id", None)
+
+
+def _ranges() -> list:
+    """The advanced inputs: where to stay exact."""
+    percent = {"min": 0.0, "max": 1.0, "step": 0.01}
+    blocks = {"default": 0, "min": 0, "max": 1000}
+    return [
+        _advanced(
+            io.Float.Input,
+            "start_percent",
+            default=0.0,
+            tooltip="Before this part of the sampling, only exact kernels run.",
+            **percent,
+        ),
+        _advanced(
+            io.Float.Input,
+            "end_percent",
+            default=1.0,
+            tooltip="After this part of the sampling, only exact kernels run.",
+            **percent,
+        ),
+        _advanced(
+            io.Int.Input,
+            "exact_first_blocks",
+            tooltip="So many blocks at the start of the model run exact kernels only. Models that do not "
+            "number their blocks (SD1.5, SDXL) are not affected; the report says so.",
+            **blocks,
+        ),
+        _advanced(
+            io.Int.Input,
+            "exact_last_blocks",
+            tooltip="The same for blocks at the end of the model, where errors show first.",
+            **blocks,
+        ),
+    ]
+
+
+def _advanced(make, *args, **kwargs):
+    """The input folded away under "advanced", where the host is new enough (0.9.2) to know the word."""
+    try:
+        return make(*args, advanced=True, **kwargs)
+    except TypeError:
+        return make(*args, **kwargs)

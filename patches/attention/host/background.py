@@ -1,0 +1,70 @@
+"""The kernel check inside a running ComfyUI: after the server is up, while no prompt runs."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import torch
+
+from ....kernels_check.environment import read_environment, with_gpus_from_torch
+from .. import proofs
+from ..dispatch import kernels_of_this_process
+
+log = logging.getLogger(__name__)
+
+_FLAGS = ("use_sage_attention", "use_flash_attention", "use_ck_attention", "cpu")
+
+
+def start() -> None:
+    """Reads what earlier checks found, and checks the rest once the server runs. Never raises."""
+    try:
+        _start()
+    except Exception:
+        # Without it kernels stay unproven and models run on exact ones: nothing to lose the pack for.
+        log.exception("SageKit: the kernel check could not be prepared; models run on exact kernels")
+
+
+def _start() -> None:
+    import folder_paths
+    from comfy.cli_args import args
+    from server import PromptServer
+
+    flags = tuple(flag for flag in _FLAGS if getattr(args, flag, False))
+    store = Path(folder_paths.get_user_directory()) / "sagekit" / "verdicts.json"
+    gpus = _gpus()
+    environment = read_environment(Path(folder_paths.base_path), flags)
+    # torch is loaded and in use here, so asking it costs nothing.
+    proofs.PROOFS.read(store, with_gpus_from_torch(environment) if gpus else environment)
+    server = getattr(PromptServer, "instance", None)
+    if server is None or not any(proofs.to_check(gpu) for gpu in gpus):
+        return
+
+    async def begin(app) -> None:
+        thread = threading.Thread(
+            target=_check, args=(server, gpus), name="SageKit kernel check", daemon=True
+        )
+        thread.start()
+
+    server.app.on_startup.append(begin)
+
+
+def _gpus() -> dict[str, str]:
+    """Device by GPU name, for GPUs on which a kernel of ours may run; equal ones once."""
+    from comfy.cli_args import args
+
+    if args.cpu or not torch.cuda.is_available() or torch.version.hip is not None:
+        return {}
+    count = torch.cuda.device_count()
+    return {torch.cuda.get_device_name(index): f"cuda:{index}" for index in reversed(range(count))}
+
+
+def _check(server, gpus: dict[str, str]) -> None:
+    def wait() -> None:
+        while server.prompt_queue.get_tasks_remaining():
+            time.sleep(1.0)
+
+    try:
+        proofs.check_missing(gpus, wait, kernels_of_this_process().proofs_changed)
+    except Exception:
+        log.exception("SageKit: the kernel check failed; models run on exact kernels")

@@ -1,0 +1,116 @@
+"""Puts the override on a MODEL, and follows its sampling runs."""
+
+import sys
+from collections.abc import Callable
+
+import torch
+
+from ..dispatch import kernels_of_this_process
+from ..guard import Forward, is_finite
+from ..settings import Settings
+from .override import make_override
+from .patch import EXACT_STEP_KEY, FORWARD_KEY, PATCH_KEY, Patch
+
+OVERRIDE_KEY = "optimized_attention_override"
+_FLOAT32_STEPS = 1e-5
+_BLOCK_LISTS = ("double_blocks", "single_blocks")
+
+
+def patch_model(model, settings: Settings):
+    """A clone of the MODEL whose attention goes by the settings; the one given stays as it was.
+
+    A SageKit patch that is already on it is replaced. Another pack's override is kept and takes the
+    calls that no kernel of ours takes.
+    """
+    from comfy.patcher_extension import CallbacksMP, WrappersMP
+
+    patched = model.clone()
+    options = patched.model_options.setdefault("transformer_options", {})
+    previous = options.get(OVERRIDE_KEY)
+    while hasattr(previous, "sagekit_previous"):
+        previous = previous.sagekit_previous
+    patch = Patch(settings, kernels_of_this_process())
+    override = make_override(patch, previous)
+    options[OVERRIDE_KEY] = override
+    options[PATCH_KEY] = patch
+    for kind in (WrappersMP.OUTER_SAMPLE, WrappersMP.APPLY_MODEL):
+        patched.remove_wrappers_with_key(kind, PATCH_KEY)
+    patched.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, PATCH_KEY)
+    patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, PATCH_KEY, _around_sampling(patch, override))
+    # A guider of another pack may drive the model without OUTER_SAMPLE; its run ends with the clean-up.
+    patched.add_callback_with_key(CallbacksMP.ON_CLEANUP, PATCH_KEY, lambda patcher: patch.report.end())
+    if not settings.is_off:
+        patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, PATCH_KEY, _around_forward(patch))
+    return patched
+
+
+def _around_sampling(patch: Patch, override: Callable) -> Callable:
+    """A wrapper for OUTER_SAMPLE: one run of the report from here to its end, however it ends."""
+
+    def wrapper(executor, *args, **kwargs):
+        guider = executor.class_obj
+        if getattr(guider, "model_options", {}).get("transformer_options", {}).get(PATCH_KEY) is not patch:
+            return executor(*args, **kwargs)
+        model = guider.model_patcher.model
+        diffusion_model = getattr(model, "diffusion_model", None)
+        patch.block_lists = frozenset(name for name in _BLOCK_LISTS if hasattr(diffusion_model, name))
+        if patch.outside_graph is None and "torch._dynamo" in sys.modules:
+            patch.outside_graph = torch.compiler.disable(override.sagekit_eager)
+        patch.guard.watches = True
+        patch.report.begin(type(model).__name__)
+        try:
+            return executor(*args, **kwargs)
+        finally:
+            patch.report.end()
+
+    return wrapper
+
+
+def _around_forward(patch: Patch) -> Callable:
+    """A wrapper for APPLY_MODEL: keeps steps exact that the node excludes, and looks at what comes out.
+
+    Every forward in which a quantised kernel ran costs one reduction over its output and one wait for the
+    GPU; a node with a range of steps, one wait more for sigma.
+    """
+
+    def wrapper(
+        executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs
+    ):
+        given = transformer_options or {}
+        if given.get(PATCH_KEY) is not patch:
+            return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+        if patch.settings.limits_steps:
+            given = {**given, EXACT_STEP_KEY: _is_outside(patch.settings, executor.class_obj, t)}
+
+        def run(forward: Forward):
+            # Models take what ControlNet made out of its lists, and write into their options.
+            options = {**given, FORWARD_KEY: forward}
+            return executor(x, t, c_concat, c_crossattn, _copied(control), options, **kwargs)
+
+        forward = Forward()
+        out = run(forward)
+        if not (forward.quantised and patch.guard.watches and torch.is_tensor(out)) or is_finite(out):
+            return out
+        found = patch.guard.found()
+        out = run(Forward(recheck=True))
+        patch.guard.conclude(found, is_finite(out))
+        return out
+
+    return wrapper
+
+
+def _is_outside(settings: Settings, base_model, t: torch.Tensor) -> bool:
+    """Whether a step lies outside the node's range; one on a border belongs to what comes after it."""
+    sampling = base_model.model_sampling
+    sigma = float(t.max())
+    # sigma is float32 there.
+    starts = sampling.percent_to_sigma(settings.start_percent) * (1 + _FLOAT32_STEPS)
+    ends = sampling.percent_to_sigma(settings.end_percent) * (1 + _FLOAT32_STEPS)
+    return not ends < sigma <= starts
+
+
+def _copied(control):
+    """ControlNet's output with lists of its own; the tensors are shared."""
+    if not isinstance(control, dict):
+        return control
+    return {name: list(parts) if isinstance(parts, list) else parts for name, parts in control.items()}
