@@ -1,0 +1,254 @@
+"""The child process of sampling.py: one model, the asked choices, one line of JSON for each.
+
+ComfyUI and torch are imported inside the functions: only run_child knows where the host is.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import importlib.util
+import itertools
+import json
+import math
+import os
+import statistics
+import sys
+import time
+import types
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+PACK = Path(__file__).resolve().parent.parent
+VERDICTS = "verdicts.json"
+MARK = "@@"  # starts each line the child means for the parent; anything else is a library talking
+PACKAGES = (
+    "sageattention",
+    "sageattn3",
+    "comfy-kitchen",
+    "flash-attn",
+    "flash-attn-3",
+    "triton",
+    "triton-windows",
+)
+SEED = 1
+
+
+def say(kind: str, **facts: Any) -> None:
+    print(MARK + json.dumps({"kind": kind, **facts}), flush=True)
+
+
+def package_versions() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def environment(device: Any) -> dict[str, Any]:
+    """What the numbers depend on, to print beside them."""
+    import comfyui_version
+    import torch
+
+    on_gpu = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if on_gpu else "CPU",
+        "capability": ".".join(map(str, torch.cuda.get_device_capability(device))) if on_gpu else None,
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if on_gpu else None,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,
+        "python": sys.version.split()[0],
+        "comfyui": comfyui_version.__version__,
+        "packages": package_versions(),
+        "date": datetime.now(timezone.utc).date().isoformat(),
+    }
+
+
+def load_package() -> None:
+    """Load the pack as ComfyUI does, by its path: on sys.path its nodes/ would shadow ComfyUI's nodes."""
+    if "sagekit" in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(
+        "sagekit", PACK / "__init__.py", submodule_search_locations=[str(PACK)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sagekit"] = module
+    spec.loader.exec_module(module)
+
+
+def load_pack(verdicts: Path) -> None:
+    """Load the pack with the verdicts that the parent's kernel check left, where it ran one."""
+    load_package()
+    proofs = importlib.import_module("sagekit.patches.attention.proofs")
+    environment = importlib.import_module("sagekit.kernels_check.environment")
+    proofs.PROOFS.read(verdicts, environment.read_environment())
+
+
+def patch_with_kjnodes(model: Any, mode: str, folder: Path | None) -> Any:
+    """Patch with KJNodes' Sage node; its __init__ imports far more than that node, so it is left out."""
+    if folder is None:
+        raise ValueError("a kj: choice needs --kjnodes")
+    if "kjnodes" not in sys.modules:
+        package = types.ModuleType("kjnodes")
+        package.__path__ = [str(folder)]
+        sys.modules["kjnodes"] = package
+    module = importlib.import_module("kjnodes.nodes.model_optimization_nodes")
+    return module.PathchSageAttentionKJ().patch(model, mode)[0]
+
+
+def patch_with_core(model: Any, name: str) -> Any:
+    """Patch with the host's own node, which takes PyTorch for a name it lacks: here that is an error."""
+    node = importlib.import_module("comfy_extras.nodes_model_advanced").ModelAttentionBackend
+    offered = node.INPUT_TYPES()["required"]["attention"][0]
+    if name not in offered:
+        raise ValueError(f"the host offers {', '.join(offered)}, not {name}")
+    return node().patch(model, name)[0]
+
+
+def patch(model: Any, choice: str, arguments: argparse.Namespace) -> Any:
+    if choice == "plain":
+        return model
+    family, _, name = choice.partition(":")
+    if name and family == "core":
+        return patch_with_core(model, name)
+    if name and family == "kj":
+        return patch_with_kjnodes(model, name, arguments.kjnodes)
+    load_pack(arguments.reference.with_name(VERDICTS))
+    node = importlib.import_module("sagekit.nodes.patch_sage_attention").PatchSageAttention
+    output = node.execute(
+        model=model,
+        kernel=choice,
+        quality=arguments.quality,
+        start_percent=0.0,
+        end_percent=1.0,
+        exact_first_blocks=0,
+        exact_last_blocks=0,
+    )
+    return output.args[0]
+
+
+def calls_of(model: Any) -> dict[str, int] | None:
+    """The attention calls of the model's last sampling, by kernel; None where no patch of ours counted."""
+    if "sagekit_attention" not in model.model_options["transformer_options"]:
+        return None
+    run = importlib.import_module("sagekit.patches.attention.report").runs()[-1]
+    return run["kernels"] | {f"host: {reason}": calls for reason, calls in run["fallbacks"].items()}
+
+
+def sample(architecture: Any, model: Any, steps: int, on_step: Callable[..., None] | None = None) -> Any:
+    """One sampling with euler on the simple schedule, from noise to the final latent."""
+    import architectures
+    import comfy.sample
+    import torch
+
+    latent = torch.zeros(architecture.latent)
+    with torch.inference_mode():  # as the host's executor does
+        return comfy.sample.sample(
+            model,
+            comfy.sample.prepare_noise(latent, SEED),
+            steps,
+            architecture.cfg,
+            "euler",
+            "simple",
+            architectures.conditioning(architecture, SEED),
+            architectures.conditioning(architecture, SEED + 1),
+            latent,
+            callback=on_step,
+            disable_pbar=True,
+            seed=SEED,
+        )
+
+
+def measure(
+    architecture: Any, model: Any, arguments: argparse.Namespace, device: Any
+) -> tuple[dict[str, Any], Any]:
+    """Times in milliseconds and the final latent. The warm-up is a sampling of one step, timed as a whole."""
+    import torch
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    wait()
+    begin = time.perf_counter()
+    sample(architecture, model, 1)
+    wait()
+    first = time.perf_counter() - begin
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    intervals = []
+    for _ in range(arguments.repeats):
+        readings: list[float] = []
+
+        def on_step(*_: Any, readings: list[float] = readings) -> None:
+            wait()
+            readings.append(time.perf_counter())
+
+        latent = sample(architecture, model, arguments.steps, on_step)
+        intervals += [1000 * (late - early) for early, late in itertools.pairwise(readings)]
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    facts = {
+        "first_ms": 1000 * first,
+        "step_ms": statistics.median(intervals),
+        "steps_ms": intervals,
+        "peak": peak,
+    }
+    return facts, latent.float().cpu()
+
+
+def compare(latent: Any, reference: Path) -> dict[str, Any]:
+    """Whether the latent is finite, and its relative L2 error against the one that the first plain left."""
+    import torch
+
+    if not reference.exists():
+        torch.save(latent, reference)
+    plain = torch.load(reference).double()
+    error = (torch.linalg.vector_norm(latent.double() - plain) / torch.linalg.vector_norm(plain)).item()
+    finite = bool(torch.isfinite(latent).all())
+    return {"error": error if math.isfinite(error) else None, "finite": finite}
+
+
+def leave_if_device_is_lost(device: Any) -> None:
+    """End the child where a kernel left the CUDA context unusable; the parent starts the next one."""
+    import torch
+
+    if device.type != "cuda":
+        return
+    try:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+    except RuntimeError:
+        sys.stdout.flush()
+        os._exit(1)
+
+
+def run_child(arguments: argparse.Namespace, choices: list[str]) -> None:
+    """Build the model once and run the asked turns, one line of JSON for each."""
+    sys.path.insert(0, str(arguments.comfyui))
+    from comfy.cli_args import args as host_flags
+
+    host_flags.cpu = arguments.device == "cpu"
+    import architectures
+    import comfy.model_management
+
+    device = comfy.model_management.get_torch_device()
+    architecture = architectures.ARCHITECTURES[arguments.child](arguments.tiny)
+    about = f"Tiny variant of {architecture.about}" if arguments.tiny else architecture.about
+    say("environment", about=about, environment=environment(device))
+    model = architectures.build(architecture, device, SEED)
+    for turn in map(int, arguments.turns.split(",")):
+        say("start", turn=turn)
+        try:
+            patched = patch(model, choices[turn], arguments)
+            facts, latent = measure(architecture, patched, arguments, device)
+            if choices[turn] == "plain" or arguments.reference.exists():
+                facts |= compare(latent, arguments.reference)
+            say("row", turn=turn, calls=calls_of(patched), **facts)
+        except Exception as failure:  # whatever a kernel raises is that choice's result
+            text = " ".join(f"{type(failure).__name__}: {failure}".split())
+            say("row", turn=turn, failure=text[:400])
+            leave_if_device_is_lost(device)
