@@ -1,0 +1,79 @@
+"""Real hosts and real servers for the tests of this folder; skipped by name where one is missing."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from support import base_directory, fake_kernels, host, kernel_packages, server, tiny_models
+
+Start = Callable[..., AbstractContextManager[server.Server]]
+
+
+@pytest.fixture(scope="session", params=["newest", "oldest"])
+def host_folder(request) -> Path:
+    oldest = request.param == "oldest"
+    if reason := host.reason_to_skip(oldest):
+        pytest.skip(reason)
+    return (host.find_oldest() if oldest else host.find()).folder
+
+
+@pytest.fixture(scope="session")
+def start(host_folder, tmp_path_factory) -> Start:
+    """Starts a server on a fresh base directory, with the named kernel packages and no others."""
+
+    @contextlib.contextmanager
+    def start_server(
+        *flags: str, kernels: str = "none", base: Path | None = None, **variables: str
+    ) -> Iterator[server.Server]:
+        base = base_directory.prepare(base or tmp_path_factory.mktemp("base"))
+        tiny_models.write(base / "models")
+        environment = {
+            "PYTHONPATH": str(kernel_packages.write(base / "kernel_packages", kernels)),
+            # A stand-in for a kernel fails the pack's own check, which would clear the flag under test.
+            "SAGEKIT_STARTUP": "report",
+        } | variables
+        with server.running(host_folder, base, *flags, environment=environment) as running:
+            yield running
+
+    return start_server
+
+
+@pytest.fixture(scope="session")
+def plain(start) -> Iterator[server.Server]:
+    """A server without launch flags, on a machine without any kernel package."""
+    with start() as running:
+        yield running
+
+
+@pytest.fixture(params=["wan", "flux"])
+def model(request, host_folder) -> str:
+    if request.param == "flux" and not tiny_models.flux_loads_in(host_folder):
+        pytest.skip(
+            f"ComfyUI {host.version(host_folder)} takes every Flux model to be 3072 wide: no tiny one"
+        )
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def wan(attention, tmp_path_factory):
+    """A tiny Wan 2.1, loaded by the host in this process: 2 blocks, a self- and a cross-attention in each."""
+    import comfy.sd
+
+    file, _ = tiny_models.write(tmp_path_factory.mktemp("models"))
+    return comfy.sd.load_diffusion_model(str(file))
+
+
+@pytest.fixture
+def patch_model(monkeypatch):
+    """patch_model(model, settings) with the kernels of fake_kernels.IN_A_MODEL in place of the machine's."""
+    from sagekit.patches.attention import report
+    from sagekit.patches.attention.dispatch import Kernels
+    from sagekit.patches.attention.host import model as host_model
+
+    kernels = {name: fake_kernels.backend(name, **facts) for name, facts in fake_kernels.IN_A_MODEL.items()}
+    monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels(kernels))
+    monkeypatch.setattr(report, "_said", set())
+    report._runs.clear()
+    return host_model.patch_model

@@ -1,0 +1,94 @@
+"""The kernel check of a running server: begins with it, waits for prompts, and keeps what it finds."""
+
+import asyncio
+import sys
+import threading
+from types import SimpleNamespace
+
+import pytest
+from sagekit.kernels_check import verdicts
+from sagekit.kernels_check.verdicts import OK, Verdict
+from sagekit.patches.attention import proofs
+
+GPU = "NVIDIA Test GPU"
+
+
+@pytest.fixture
+def running(attention, monkeypatch, tmp_path):
+    """A server of aiohttp's own with a queue of prompts, on a machine with one GPU; none checked yet."""
+    from aiohttp import web
+    from sagekit.patches.attention.host import background
+
+    tried = []
+
+    def check(backends, device, *, wait, progress, found):
+        for backend in backends:
+            wait()
+            tried.append((backend.name, device, threading.current_thread().name))
+            progress(backend.name, "")
+            found(backend.name, Verdict(OK, 0.01))
+
+    remaining = [1, 1, 0]
+    queue = SimpleNamespace(
+        get_tasks_remaining=lambda: remaining.pop(0) if len(remaining) > 1 else remaining[0]
+    )
+    server = SimpleNamespace(app=web.Application(), prompt_queue=queue)
+    monkeypatch.setitem(sys.modules, "server", SimpleNamespace(PromptServer=SimpleNamespace(instance=server)))
+    folders = SimpleNamespace(get_user_directory=lambda: str(tmp_path), base_path=str(tmp_path))
+    monkeypatch.setitem(sys.modules, "folder_paths", folders)
+    monkeypatch.setattr(proofs, "PROOFS", proofs.Proofs())
+    monkeypatch.setattr(proofs.check, "check", check)
+    monkeypatch.setattr(background, "_gpus", lambda: {GPU: "cuda:0"})
+    monkeypatch.setattr(background, "with_gpus_from_torch", lambda environment: environment)
+    monkeypatch.setattr(background.time, "sleep", lambda seconds: None)
+    return SimpleNamespace(
+        background=background,
+        server=server,
+        tried=tried,
+        web=web,
+        file=tmp_path / "sagekit" / "verdicts.json",
+    )
+
+
+async def _serve(running) -> None:
+    runner = running.web.AppRunner(running.server.app)
+    await runner.setup()
+    # Until it ends, not until the last verdict is known: that one is written after it is.
+    for thread in threading.enumerate():
+        if thread.name == "SageKit kernel check":
+            await asyncio.to_thread(thread.join, 20)
+    await runner.cleanup()
+
+
+def test_nothing_is_tried_before_the_server_runs(running):
+    own = len(running.server.app.on_startup)
+    running.background.start()
+    assert running.tried == [] and len(running.server.app.on_startup) == own + 1
+
+
+def test_it_tries_every_kernel_off_the_main_thread_and_keeps_the_verdicts(running):
+    running.background.start()
+    asyncio.run(_serve(running))
+    assert {name for name, _, _ in running.tried} == set(proofs.backends())
+    assert {thread for _, _, thread in running.tried} == {"SageKit kernel check"}
+    stored, trouble = verdicts.read(running.file)
+    assert trouble == "" and set(stored.of(GPU)) == set(proofs.backends())
+
+
+def test_the_next_start_checks_nothing(running):
+    running.background.start()
+    asyncio.run(_serve(running))
+    running.server.app = running.web.Application()
+    own = len(running.server.app.on_startup)
+    proofs.PROOFS.__init__()
+    running.background.start()
+    assert len(running.server.app.on_startup) == own and set(proofs.PROOFS.of(GPU)) == set(proofs.backends())
+
+
+def test_whatever_fails_in_it_the_pack_is_not_lost(running, monkeypatch, caplog):
+    def fail(*arguments):
+        raise RuntimeError("no such folder")
+
+    monkeypatch.setattr(running.background, "read_environment", fail)
+    running.background.start()
+    assert "could not be prepared" in caplog.text

@@ -1,0 +1,168 @@
+"""No black frame: kernels that give NaN or Inf from some call on, in some block, or only together."""
+
+import itertools
+import logging
+
+import pytest
+import torch
+from sagekit.kernels_check.reference import relative_error
+from sagekit.patches.attention import report
+from sagekit.patches.attention.dispatch import Kernels
+from sagekit.patches.attention.guard import is_finite
+from sagekit.patches.attention.host import model as host_model
+from sagekit.patches.attention.settings import Settings
+from support import fake_kernels
+from support.sampling import STEPS, sample
+
+CALLS = 4 * STEPS  # two blocks with a self- and a cross-attention each
+
+
+@pytest.fixture
+def guarded(wan, monkeypatch):
+    """guarded(attend) -> a patched model that runs it as a quantised kernel, and the log of its calls."""
+    report._runs.clear()
+    monkeypatch.setattr(report, "_said", set())
+
+    def make(breaks, **settings):
+        calls = []
+
+        def attend(q, k, v, *, mask=None, scale=None):
+            out = fake_kernels.float32_attention(q, k, v, mask=mask, scale=scale)
+            calls.append(len(calls))
+            return breaks(len(calls) - 1, out)
+
+        backend = fake_kernels.backend(attend=attend, exact=False)
+        monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels({"fake": backend}))
+        return host_model.patch_model(wan, Settings("fake", **settings)), calls
+
+    return make
+
+
+def with_one(value):
+    def spoil(out):
+        out = out.clone()
+        out.view(-1)[7] = value
+        return out
+
+    return spoil
+
+
+def numbers_blocks(wan) -> bool:
+    import inspect
+
+    return "total_blocks" in inspect.getsource(type(wan.model.diffusion_model))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("first", [0, 1, CALLS // 2, CALLS - 1])
+def test_the_latent_is_that_of_exact_attention_from_whatever_call_on_the_kernel_fails(
+    wan, guarded, caplog, first, value
+):
+    right = sample(wan)
+    model, calls = guarded(lambda call, out: with_one(value)(out) if call >= first else out)
+    with caplog.at_level(logging.INFO):
+        latent = sample(model)
+    assert torch.isfinite(latent).all() and relative_error(latent, right) < 0.02
+    assert caplog.text.count("gave NaN or Inf") == 1
+    # From the first failure on, each place is tried once more at most, beside an exact kernel.
+    assert len(calls) <= CALLS + 4
+
+
+def test_what_was_found_is_remembered_and_said_once(wan, guarded, caplog):
+    model, calls = guarded(lambda call, out: with_one(float("nan"))(out))
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            sample(model)
+            calls_so_far = len(calls)
+    assert caplog.text.count("gave NaN or Inf") == 1 and "did not run" not in caplog.text
+    sample(model)
+    assert len(calls) == calls_so_far
+    assert report.runs()[-1]["fallbacks"] == {"guard": CALLS}
+
+
+def test_only_the_block_that_fails_is_kept_exact(wan, guarded):
+    if not numbers_blocks(wan):
+        pytest.skip("this ComfyUI does not number Wan's blocks")
+    right, running = sample(wan), []
+    blocks = wan.model.diffusion_model.blocks
+    hooks = [
+        block.register_forward_pre_hook(lambda *_, number=number: running.append(number))
+        for number, block in enumerate(blocks)
+    ]
+    model, _ = guarded(lambda call, out: with_one(float("nan"))(out) if running[-1] == 1 else out)
+    assert relative_error(sample(model), right) < 0.02
+    note = report.runs()[-1]["notes"][0]
+    assert "block 1" in note and "block 0" not in note
+    report._runs.clear()
+    sample(model)
+    assert report.runs()[-1]["kernels"] == {"fake": CALLS // 2}
+    assert report.runs()[-1]["fallbacks"] == {"guard": CALLS // 2}
+    for hook in hooks:
+        hook.remove()
+
+
+def test_a_kernel_that_is_right_costs_no_second_forward(wan, guarded):
+    model, calls = guarded(lambda call, out: out)
+    sample(model)
+    assert len(calls) == CALLS and report.runs()[0]["notes"] == []
+
+
+def test_kernels_that_fail_only_together_leave_the_model_exact(wan, guarded, monkeypatch):
+    """Finite call by call, and too much for the model all the same."""
+    huge = itertools.count()
+    model, calls = guarded(lambda call, out: out * 1e30 if next(huge) < 4 else out)
+    right = sample(wan)
+    latent = sample(model)
+    assert torch.isfinite(latent).all() and relative_error(latent, right) < 0.02
+    assert "together" in report.runs()[-1]["notes"][0]
+    before = len(calls)
+    sample(model)
+    assert len(calls) == before
+
+
+def test_a_model_that_is_black_by_itself_is_run_twice_only_once(wan, guarded, monkeypatch):
+    forwards = []
+    base_model = type(wan.model)
+    original = base_model._apply_model
+
+    def black(self, *args, **kwargs):
+        forwards.append(1)
+        return original(self, *args, **kwargs) * float("nan")
+
+    monkeypatch.setattr(base_model, "_apply_model", black)
+    model, _ = guarded(lambda call, out: out)
+    sample(model)
+    assert len(forwards) == STEPS + 1
+    assert "not a kernel's doing" in report.runs()[-1]["notes"][0]
+
+
+def test_off_and_exact_kernels_are_not_watched(wan, monkeypatch):
+    looked = []
+    monkeypatch.setattr(host_model, "is_finite", lambda out: looked.append(1) or is_finite(out))
+    backend = fake_kernels.backend("right")
+    monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels({"right": backend}))
+    for kernel in ("right", "off", "auto"):
+        sample(host_model.patch_model(wan, Settings(kernel)))
+    assert looked == []
+
+
+def test_the_second_forward_gets_controlnets_output_again():
+    control = {"output": [torch.ones(1), torch.ones(1)], "middle": [], "other": None}
+    first = host_model._copied(control)
+    first["output"].pop()
+    first["output"].pop()
+    assert len(host_model._copied(control)["output"]) == 2
+    assert host_model._copied(None) is None
+
+
+@pytest.mark.parametrize(
+    ("tensor", "finite"),
+    [
+        (torch.zeros(3, 5), True),
+        (torch.full((1000,), 6e4, dtype=torch.float16), True),
+        (torch.tensor([1.0, float("nan")]), False),
+        (torch.tensor([float("inf"), float("-inf")], dtype=torch.bfloat16), False),
+    ],
+)
+def test_is_finite(tensor, finite):
+    assert is_finite(tensor) is finite

@@ -1,0 +1,22 @@
+"""The tests that run inside the host's own process, on the oldest ComfyUI that the pack supports."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import host
+
+FILES = ("test_plumbing.py", "test_override.py", "test_sampling.py", "test_compiled.py", "test_guard.py")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_all_of_it_passes_there_too(file):
+    if reason := host.reason_to_skip(oldest=True):
+        pytest.skip(reason)
+    environment = os.environ | {"COMFYUI_DIR": str(host.find_oldest().folder)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", Path(__file__).with_name(file)]
+    inner = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert inner.returncode == 0, inner.stdout[-4000:] + inner.stderr[-2000:]
+    assert " passed" in inner.stdout

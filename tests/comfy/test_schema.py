@@ -1,0 +1,36 @@
+"""What a saved workflow depends on, as each host tells it: it may grow at the end and never change."""
+
+INPUTS = {
+    "model": ("MODEL", None),
+    "kernel": ("COMBO", "auto"),
+    "quality": ("COMBO", "balanced"),
+    "start_percent": ("FLOAT", 0.0),
+    "end_percent": ("FLOAT", 1.0),
+    "exact_first_blocks": ("INT", 0),
+    "exact_last_blocks": ("INT", 0),
+}
+
+
+def test_the_host_offers_the_node_with_its_inputs_in_their_order(plain):
+    node = plain.get("/object_info/PatchSageAttention")["PatchSageAttention"]
+    assert node["display_name"] == "Patch Sage Attention"
+    assert node["output"] == ["MODEL"]
+    assert node["input_order"]["required"][: len(INPUTS)] == list(INPUTS)
+    offered = {
+        name: (kind, facts.get("default")) for name, (kind, facts) in node["input"]["required"].items()
+    }
+    assert {name: offered[name] for name in INPUTS} == INPUTS
+
+
+def test_every_input_says_what_it_does(plain):
+    node = plain.get("/object_info/PatchSageAttention")["PatchSageAttention"]
+    assert all(facts["tooltip"] for _, facts in node["input"]["required"].values())
+
+
+def test_the_choices_begin_with_auto_and_off_and_name_kernels_that_this_machine_lacks(plain):
+    kernels = plain.get("/object_info/PatchSageAttention")["PatchSageAttention"]["input"]["required"][
+        "kernel"
+    ]
+    options = kernels[1]["options"]
+    assert options[:2] == ["auto", "off"]
+    assert {"sdpa-flash", "sage2-int8-fp8", "kitchen-int8"} <= set(options)

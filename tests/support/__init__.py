@@ -1,0 +1,1 @@
+"""What several tests share: the real host, its server, tiny models, fake kernels."""

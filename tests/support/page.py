@@ -1,0 +1,81 @@
+"""The page that ComfyUI serves, in a real browser, with what its console and its dialogs complain about."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
+# How the host shows that something went wrong: a panel, or a message that goes away by itself.
+ERROR_SIGNS = "[data-testid^='error'], .p-toast-message-error"
+LIMIT = 60_000
+
+
+def places_of_chromium(playwright) -> list[str]:
+    """Where to look for the browser, most certain first."""
+    named = os.environ.get("CHROMIUM")
+    return [named] if named else ["/usr/bin/chromium", playwright.chromium.executable_path]
+
+
+def launch(playwright):
+    """A browser, or None where there is none."""
+    for place in places_of_chromium(playwright):
+        if Path(place).exists():
+            return playwright.chromium.launch(executable_path=place, args=ARGUMENTS)
+    return None
+
+
+class Page:
+    """One page in a profile of its own."""
+
+    def __init__(self, browser, url: str):
+        # Every error of the console, in words that are the same on every port and in every run.
+        self.errors: list[str] = []
+        self.browser_page = browser.new_context(viewport={"width": 1700, "height": 950}).new_page()
+        self.browser_page.on("console", self._keep)
+        self.browser_page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
+        self.browser_page.goto(url)
+        self.wait_for("app.graph.nodes.length > 0")
+        self.browser_page.wait_for_load_state("networkidle")
+
+    def _keep(self, message) -> None:
+        if message.type == "error":
+            place = re.sub(r"^https?://127\.0\.0\.1:\d+", "", message.location["url"])
+            self.errors.append(f"{message.text} [{place}]")
+
+    def wait_for(self, condition: str) -> None:
+        """Waits until a condition in the page's own words holds."""
+        self.browser_page.wait_for_function(f"() => window.app?.graph && ({condition})", timeout=LIMIT)
+
+    def nodes(self) -> list[str]:
+        """The types of the nodes in the open workflow."""
+        return self.browser_page.evaluate("() => window.app.graph.nodes.map(node => node.type)")
+
+    def complaints(self) -> list[str]:
+        """What the page shows as errors."""
+        return self.browser_page.locator(ERROR_SIGNS).all_inner_texts()
+
+    def press_run(self) -> None:
+        self.browser_page.get_by_test_id("queue-button").click()
+
+    def search(self, words: str) -> list[str]:
+        """What the node search, opened by a double click beside the nodes, offers for some words."""
+        self.browser_page.mouse.dblclick(850, 880)
+        self.browser_page.get_by_role("combobox").wait_for()
+        self.browser_page.keyboard.type(words)
+        # The list follows the words after a moment, and an empty list has nothing to wait for.
+        self.browser_page.wait_for_timeout(1500)
+        return self.browser_page.get_by_role("option").all_inner_texts()
+
+    def screenshot(self, file: Path) -> None:
+        self.browser_page.screenshot(path=file)
+
+    def close(self) -> None:
+        self.browser_page.context.close()
+
+
+def opened(browser, url: str) -> Iterator[Page]:
+    """A page for the length of a test."""
+    page = Page(browser, url)
+    yield page
+    page.close()

@@ -1,0 +1,138 @@
+"""Kernels for the child process of the probe: right ones, and each kind of broken one. Runs on the CPU."""
+
+import itertools
+import os
+import time
+
+import torch
+from sagekit_kernels_check.backend import Backend, Kernel
+from sagekit_kernels_check.call import ADDITIVE_MASK, BOOL_MASK
+from sagekit_kernels_check.reference import attention
+
+
+class _OnCpu(Backend):
+    def reasons(self, call):
+        return [reason for reason in super().reasons(call) if reason.code not in ("device", "capability")]
+
+
+def right(q, k, v, *, mask=None, scale=None):
+    return attention(q, k, v, mask, scale).to(q.dtype)
+
+
+def drops_the_mask(q, k, v, *, mask=None, scale=None):
+    return right(q, k, v, scale=scale)
+
+
+def drops_the_scale(q, k, v, *, mask=None, scale=None):
+    return right(q, k, v, mask=mask)
+
+
+def swaps_the_layout(q, k, v, *, mask=None, scale=None):
+    out = right(q, k, v, mask=mask, scale=scale)
+    return out.transpose(1, 2).reshape(out.shape)
+
+
+def shifts_the_rows(q, k, v, *, mask=None, scale=None):
+    return right(q, k, v, mask=mask, scale=scale).roll(1, dims=2)
+
+
+def counts_the_padding(q, k, v, *, mask=None, scale=None):
+    """SageAttention 1.0.6's fault: softmax counts the rows that fill the last block of 64 keys."""
+    rows = -k.shape[2] % 64
+    k, v = (torch.nn.functional.pad(tensor, (0, 0, 0, rows)) for tensor in (k, v))
+    mask = mask if mask is None or not rows else torch.nn.functional.pad(mask, (0, rows))
+    return right(q, k, v, mask=mask, scale=scale)
+
+
+def swallows_a_key_head(q, k, v, *, mask=None, scale=None):
+    return right(q, k[:, :1], v[:, :1], mask=mask, scale=scale)
+
+
+def casts_to_half(q, k, v, *, mask=None, scale=None):
+    return right(q, k, v.half(), mask=mask, scale=scale)
+
+
+def reads_behind_the_end(q, k, v, *, mask=None, scale=None):
+    out = right(q, k, v, mask=mask, scale=scale)
+    last = k.storage_offset() + (k.shape[2] - 1) * k.stride(2) + k.stride(2)
+    if last < k.untyped_storage().size() // k.element_size():
+        out = out + 0 * k.as_strided((1,), (1,), last)
+    return out
+
+
+def changes_its_inputs(q, k, v, *, mask=None, scale=None):
+    out = right(q, k, v, mask=mask, scale=scale)
+    k -= k.mean(dim=2, keepdim=True)
+    return out
+
+
+_calls = itertools.count()
+
+
+def answers_differently(q, k, v, *, mask=None, scale=None):
+    return right(q, k, v, mask=mask, scale=scale) * (1 + 0.01 * (next(_calls) % 2))
+
+
+def answers_nan(q, k, v, *, mask=None, scale=None):
+    return right(q, k, v, mask=mask, scale=scale) * float("nan")
+
+
+def answers_zeros(q, k, v, *, mask=None, scale=None):
+    return torch.zeros_like(q)
+
+
+def raises(q, k, v, *, mask=None, scale=None):
+    raise ValueError("Unsupported head_dim: 64")
+
+
+def aborts(q, k, v, *, mask=None, scale=None):
+    os.abort()
+
+
+def exits(q, k, v, *, mask=None, scale=None):
+    os._exit(3)
+
+
+def sleeps(q, k, v, *, mask=None, scale=None):
+    time.sleep(600)
+
+
+def loses_the_gpu(q, k, v, *, mask=None, scale=None):
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+def chatters(q, k, v, *, mask=None, scale=None):
+    print("a library that prints to stdout")  # noqa: T201
+    os.write(1, b"and one that writes to it\n")
+    return right(q, k, v, mask=mask, scale=scale)
+
+
+def _fails_to_import():
+    raise ImportError("DLL load failed while importing _fused: The specified module could not be found.")
+
+
+def _aborts_on_import():
+    os.abort()
+
+
+KERNELS = (
+    *(right, drops_the_mask, drops_the_scale, swaps_the_layout, shifts_the_rows, counts_the_padding),
+    *(swallows_a_key_head, casts_to_half, reads_behind_the_end, changes_its_inputs, answers_differently),
+    *(answers_nan, answers_zeros, raises, aborts, exits, sleeps, loses_the_gpu, chatters),
+)
+
+
+def _backend(name, load, **facts):
+    common = {"tolerance": 0.03, "head_dims": range(1, 257), "masks": frozenset({BOOL_MASK, ADDITIVE_MASK})}
+    return _OnCpu(name=name, title=name, load=load, **(common | facts))
+
+
+def declare():
+    kernels = [_backend(one.__name__, lambda one=one: Kernel(one)) for one in KERNELS]
+    return (
+        *kernels,
+        _backend("fails_to_import", _fails_to_import),
+        _backend("aborts_on_import", _aborts_on_import),
+        _backend("lacks_a_module", lambda: Kernel(right), imports=("json", "no_such_compiled_module")),
+        _backend("takes_nothing", lambda: Kernel(right), dtypes=frozenset({"float8"})),
+    )

@@ -1,0 +1,160 @@
+"""The declarations: what each kernel takes, on machines that are values."""
+
+from dataclasses import replace
+
+import pytest
+from sagekit.kernels_check.backend import Reason
+from sagekit.kernels_check.backends import declare
+from sagekit.kernels_check.call import Call
+from sagekit.kernels_check.environment import Package
+from support.machines import BLACKWELL, CALL, FULL, HOPPER, SAGE1, SAGE2_MODULES
+
+# Workflows are saved with these names: none is ever renamed or removed.
+NAMES = {
+    "flash2",
+    "flash3",
+    "flash4",
+    "kitchen-int8",
+    "sage1-int8-fp16",
+    "sage2-int8-fp16",
+    "sage2-int8-fp16-acc-fp16+fp32",
+    "sage2-int8-fp16-acc-fp16",
+    "sage2-int8-fp16-triton",
+    "sage2-int8-fp8",
+    "sage2-int8-fp8-acc-fp32+fp16",
+    "sage2-int8-fp8-acc-fp32",
+    "sage2-int8-fp8-sm90",
+    "sage3-fp4",
+    "sage3-fp4-block-mean",
+    "sdpa-cudnn",
+    "sdpa-efficient",
+    "sdpa-flash",
+    "xformers",
+}
+
+
+def backend(name: str, packages=FULL):
+    return next(one for one in declare(packages) if one.name == name)
+
+
+def codes(name: str, call: Call, packages=FULL) -> list[str]:
+    return [reason.code for reason in backend(name, packages).reasons(call)]
+
+
+def test_the_names_are_those_that_workflows_were_saved_with_on_every_machine():
+    for packages in ({}, FULL, SAGE1):
+        declared = [one.name for one in declare(packages)]
+        assert set(declared) == NAMES and len(declared) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "packages", "call"),
+    [
+        ("sage1-int8-fp16", SAGE1, CALL),
+        ("sage2-int8-fp16", FULL, CALL),
+        ("sage2-int8-fp16-triton", FULL, CALL),
+        ("sage2-int8-fp8", FULL, CALL),
+        ("sage2-int8-fp8-sm90", FULL, HOPPER),
+        ("sage3-fp4", FULL, BLACKWELL),
+        ("kitchen-int8", FULL, CALL),
+        ("flash2", FULL, CALL),
+        ("flash3", FULL, HOPPER),
+        ("flash4", FULL, HOPPER),
+        ("sdpa-flash", FULL, CALL),
+        ("sdpa-cudnn", FULL, CALL),
+        ("sdpa-efficient", FULL, CALL),
+        ("xformers", FULL, CALL),
+    ],
+)
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({}, None),
+        ({"device": "cpu", "capability": None}, "device"),
+        ({"capability": (6, 1)}, "capability"),
+        ({"dtype": "float32"}, "dtype"),
+        ({"head_dim": 512}, "head-dim"),
+        ({"needs_grad": True}, "grad"),
+        ({"batch": 70_000}, "batch"),
+        ({"unit_stride": False}, "stride"),
+    ],
+)
+def test_one_step_outside_is_refused_for_that_reason_and_no_other(name, packages, call, changed, code):
+    assert codes(name, replace(call, **changed), packages) == ([code] if code else [])
+
+
+@pytest.mark.parametrize("name", ["sage2-int8-fp8", "kitchen-int8", "sage2-int8-fp16"])
+def test_only_exact_kernels_take_a_call_that_must_be_exact(name):
+    assert codes(name, replace(CALL, needs_exact=True)) == ["precision"]
+    assert codes("sdpa-cudnn", replace(CALL, needs_exact=True)) == []
+
+
+@pytest.mark.parametrize("kind", ["bool", "additive"])
+def test_a_mask_is_refused_by_every_kernel_that_would_drop_it(kind):
+    masked = {name: codes(name, replace(CALL, mask=kind)) for name in NAMES}
+    assert [name for name, found in masked.items() if "mask" not in found] == ["kitchen-int8"]
+
+
+@pytest.mark.parametrize(
+    ("kv_len", "refused"), [(64, False), (4096, False), (77, True), (257, True), (65, True)]
+)
+def test_sage_1_is_refused_where_its_padded_keys_would_count(kv_len, refused):
+    assert codes("sage1-int8-fp16", replace(CALL, kv_len=kv_len), SAGE1) == (["kv-length"] if refused else [])
+
+
+@pytest.mark.parametrize("head_dim", [160, 192, 256])
+def test_sage_2_on_hopper_never_gets_the_head_dims_that_kill_the_process(head_dim):
+    assert codes("sage2-int8-fp8-sm90", replace(HOPPER, head_dim=head_dim)) == ["head-dim"]
+
+
+def test_the_head_dims_of_sage_2_are_those_of_the_installed_build():
+    upstream = FULL | {"sageattention": Package("2.2.0", "", SAGE2_MODULES, 128)}
+    wide = replace(CALL, head_dim=256)
+    assert codes("sage2-int8-fp16", wide) == []
+    assert codes("sage2-int8-fp16", wide, upstream) == ["head-dim"]
+    unknown = FULL | {"sageattention": Package("2.2.0", "", SAGE2_MODULES, None)}
+    assert codes("sage2-int8-fp16", wide, unknown) == ["head-dim"]
+
+
+def test_the_fp16_cuda_kernel_of_a_fork_wheel_is_kept_off_an_rtx_50():
+    wheel = FULL | {"sageattention": Package("2.2.0", "cu128torch2.9.1.post3", SAGE2_MODULES, 256)}
+    assert codes("sage2-int8-fp16", BLACKWELL, wheel) == ["capability"]
+    assert codes("sage2-int8-fp16", BLACKWELL) == []
+
+
+def test_a_compiled_module_that_the_build_lacks_is_named():
+    lacking = FULL | {"sageattention": Package("2.2.0", "", frozenset({"_qattn_sm80"}), 256)}
+    (reason,) = backend("sage2-int8-fp8-sm90", lacking).reasons(HOPPER)
+    assert reason == Reason("module", "sageattention's _qattn_sm90", "_qattn_sm80")
+
+
+def test_each_version_of_sageattention_says_what_the_other_kernels_need():
+    assert codes("sage2-int8-fp8", CALL, SAGE1) == ["version"]
+    assert codes("sage1-int8-fp16", CALL) == ["version"]
+
+
+def test_every_missing_package_is_a_reason_of_its_own():
+    assert codes("sage2-int8-fp8", CALL, {}) == ["not-installed", "not-installed"]
+    assert codes("sage2-int8-fp8", CALL, FULL | {"triton-windows": Package("3.6.0")}) == []
+
+
+def test_a_reason_says_both_sides():
+    (reason,) = backend("sage2-int8-fp8").reasons(replace(CALL, capability=(8, 6)))
+    assert str(reason) == "needs 8.9 or 10.0 or 12.0 or 12.1, got 8.6"
+
+
+def test_offsets_past_32_bits_are_refused_only_by_kernels_that_cannot_reach_them():
+    far = replace(CALL, max_offset=2**31)
+    assert codes("sage2-int8-fp8", far) == ["offset"]
+    assert codes("sdpa-flash", far) == []
+
+
+def test_every_reason_is_given_not_only_the_first():
+    call = replace(CALL, dtype="float32", head_dim=512, mask="bool", unit_stride=False)
+    assert codes("sage2-int8-fp8", call) == ["dtype", "head-dim", "mask", "stride"]
+
+
+def test_a_scale_goes_only_to_kernels_that_honour_it():
+    assert codes("sage3-fp4", replace(BLACKWELL, scale=0.5)) == ["scale"]
+    assert codes("sage3-fp4", replace(BLACKWELL, scale=128**-0.5)) == []
+    assert codes("sage2-int8-fp8", replace(CALL, scale=0.5)) == []

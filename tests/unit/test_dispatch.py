@@ -1,0 +1,138 @@
+"""Loading, running and dropping kernels."""
+
+import pytest
+import torch
+from sagekit.kernels_check.backend import Kernel
+from sagekit.kernels_check.call import Call
+from sagekit.patches.attention import dispatch
+from sagekit.patches.attention.settings import Settings
+from support import fake_kernels
+
+CALL = Call(1, 2, 2, 16, 16, 8, "float32", "cpu")
+
+
+def tensors():
+    return [torch.randn(1, 2, 16, 8) for _ in range(3)]
+
+
+def raising(error):
+    def attend(q, k, v, *, mask=None, scale=None):
+        raise error
+
+    return attend
+
+
+def kernels_with(attend=None, **facts) -> dispatch.Kernels:
+    backend = fake_kernels.backend(attend=attend, **facts)
+    return dispatch.Kernels({backend.name: backend})
+
+
+def loading_with(load) -> dispatch.Kernels:
+    facts = {**vars(fake_kernels.backend()), "load": load}
+    return dispatch.Kernels({"fake": fake_kernels.CpuBackend(**facts)})
+
+
+def plan_for(kernels, kernel="fake", **settings):
+    return dispatch.plan(CALL, Settings(kernel, **settings), kernels)
+
+
+def test_the_kernel_named_is_the_kernel_that_runs():
+    kernels = kernels_with()
+    plan = plan_for(kernels)
+    q, k, v = tensors()
+    out = dispatch.run(plan, kernels, [q, k, v], None, None)
+    torch.testing.assert_close(out, torch.nn.functional.scaled_dot_product_attention(q, k, v))
+    assert plan.name == "fake" and plan.proven
+
+
+def test_an_import_that_raises_is_a_reason_with_the_error_in_its_own_words():
+    def load():
+        raise OSError("DLL load failed while importing _fused: The specified procedure could not be found.")
+
+    plan = plan_for(loading_with(load))
+    assert plan.kernel is None and plan.why == "not-importable"
+    ((_, (reason,)),) = plan.passed_over
+    assert "OSError: DLL load failed while importing _fused" in str(reason)
+
+
+def test_it_is_loaded_once_and_only_when_it_is_chosen():
+    loads = []
+    kernel = Kernel(fake_kernels.float32_attention)
+    kernels = loading_with(lambda: loads.append(1) or kernel)
+    plan_for(kernels, kernel="off")
+    assert loads == []
+    plan_for(kernels)
+    plan_for(kernels)
+    assert loads == [1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("Unsupported head_dim"),
+        AssertionError("Input tensors must be on cuda"),
+        RuntimeError("CUDA error: no kernel image is available for execution on the device"),
+        RuntimeError("CUDA error: invalid configuration argument"),
+    ],
+)
+def test_a_kernel_that_raises_is_dropped_for_good(error):
+    kernels = kernels_with(raising(error))
+    plan = plan_for(kernels)
+    assert dispatch.run(plan, kernels, tensors(), None, None) is None
+    assert plan_for(kernels).why == "raised"
+    assert str(error) in kernels.why_dropped("fake")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA out of memory"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("CUDA error: unspecified launch failure"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_out_of_memory_and_lost_gpus_go_up_untouched(error):
+    kernels = kernels_with(raising(error))
+    with pytest.raises(type(error)) as caught:
+        dispatch.run(plan_for(kernels), kernels, tensors(), None, None)
+    assert caught.value is error
+    assert plan_for(kernels).kernel is not None
+
+
+def test_tensors_are_given_away_only_to_a_kernel_that_has_run_before():
+    given_away = []
+
+    def attend_owned(tensors, *, mask=None, scale=None):
+        given_away.append(len(tensors))
+        q, k, v = tensors
+        tensors.clear()
+        return fake_kernels.float32_attention(q, k, v, mask=mask, scale=scale)
+
+    kernels = kernels_with(attend_owned=attend_owned)
+    plan = plan_for(kernels)
+    first, second = tensors(), tensors()
+    dispatch.run(plan, kernels, first, None, None, owned=True)
+    assert given_away == [] and len(first) == 3
+    dispatch.run(plan, kernels, second, None, None, owned=True)
+    assert given_away == [3] and second == []
+
+
+def test_off_runs_nothing_of_ours_and_stays_exact():
+    plan = plan_for(kernels_with(), kernel="off")
+    assert plan.kernel is None and plan.exact and plan.why == "off"
+
+
+def test_exact_quality_refuses_a_quantised_kernel_even_by_name():
+    quantised = kernels_with(exact=False, tolerance=0.03)
+    assert plan_for(quantised, quality="exact").why == "quality"
+    assert plan_for(quantised, quality="balanced").name == "fake"
+    assert plan_for(quantised, quality="from-a-later-version").name == "fake"
+
+
+def test_a_name_from_a_later_version_runs_on_the_host_and_says_why():
+    plan = plan_for(kernels_with(), kernel="sage9-int1")
+    assert plan.kernel is None and plan.why == "unknown-kernel"
+    ((name, (reason,)),) = plan.passed_over
+    assert name == "sage9-int1" and "sage9-int1" in str(reason)

@@ -1,0 +1,73 @@
+"""What the pack promises of its own code: what it imports, starts, opens and installs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACK = [
+    path for folder in ("kernels_check", "nodes", "patches") for path in sorted((ROOT / folder).rglob("*.py"))
+] + [ROOT / "__init__.py", ROOT / "web_api.py"]
+
+IMPORT_IN_A_CHILD = """
+import importlib, importlib.util, socket, subprocess, sys
+def forbidden(*args, **kwargs):
+    raise SystemExit("opened a socket or started a process")
+socket.socket.connect = socket.socket.bind = forbidden
+subprocess.Popen.__init__ = forbidden
+before = set(sys.modules)
+spec = importlib.util.spec_from_file_location("sagekit", sys.argv[1] + "/__init__.py",
+                                              submodule_search_locations=[sys.argv[1]])
+module = importlib.util.module_from_spec(spec)
+sys.modules["sagekit"] = module
+spec.loader.exec_module(module)
+if sys.argv[2]:
+    importlib.import_module(sys.argv[2]).backends()
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+heavy = "torch triton sageattention sageattn3 comfy_kitchen flash_attn xformers comfy numpy"
+print(sorted(new & set(heavy.split())))
+"""
+
+
+@pytest.mark.parametrize("module", ["", "sagekit.kernels_check.backends"])
+def test_importing_it_loads_no_kernel_no_torch_and_opens_nothing(module):
+    command = [sys.executable, "-I", "-c", IMPORT_IN_A_CHILD, str(ROOT), module]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (child.returncode, child.stdout.strip()) == (0, "[]"), child.stderr
+
+
+def names_used(path: Path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id + "()"
+
+
+@pytest.mark.parametrize("path", PACK, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_installs_runs_or_evaluates_anything(path):
+    used = set(names_used(path))
+    if path == ROOT / "kernels_check" / "probe.py":
+        used.discard("subprocess")  # The one child process: this Python, fixed arguments, no shell.
+    assert not used & {"pip", "ensurepip", "subprocess", "os.system", "eval()", "exec()", "ctypes"}
+
+
+def test_arrows_run_one_way():
+    allowed = {"kernels_check": {"kernels_check"}, "patches": {"patches", "kernels_check"}}
+    for folder, may in allowed.items():
+        for path in (ROOT / folder).rglob("*.py"):
+            depth = len(path.relative_to(ROOT).parts) - 1
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.level > depth:
+                    assert (node.module or "").partition(".")[0] in may, path
+
+
+def test_nothing_heavy_is_ever_a_dependency():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "dependencies = []" in text
+    assert not (ROOT / "requirements.txt").exists()

@@ -1,0 +1,107 @@
+"""No kernel runs before it agreed with float32 attention on this GPU."""
+
+from dataclasses import replace
+
+import pytest
+from sagekit.kernels_check.verdicts import OK, WRONG, Stored, Verdict
+from sagekit.patches.attention import dispatch, proofs
+from sagekit.patches.attention.settings import Settings
+from support.machines import FULL, HOPPER, declare
+
+GPU = "NVIDIA H100 80GB HBM3"
+CALL = replace(HOPPER, gpu=GPU, q_len=32760, kv_len=32760, dtype="bfloat16")
+SAGE = "sage2-int8-fp8-sm90"
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """Every kernel installed and loadable; none of them checked."""
+    monkeypatch.setattr(proofs, "PROOFS", proofs.Proofs())
+    declared = {one.name: replace(one, load=lambda: dispatch.Kernel(None)) for one in declare(FULL)}
+    return dispatch.Kernels(declared, proofs.unproven)
+
+
+def planned(kernels, kernel="auto", call=CALL):
+    return dispatch.plan(call, Settings(kernel), kernels)
+
+
+def test_before_the_check_only_pytorchs_own_kernels_run(kernels):
+    assert planned(kernels).name == "sdpa-cudnn"
+    named = planned(kernels, SAGE)
+    assert named.kernel is None and named.why == "unchecked"
+
+
+def test_a_good_verdict_on_this_gpu_lets_a_kernel_run(kernels):
+    proofs.PROOFS.add(GPU, {SAGE: Verdict(OK, 0.037)})
+    assert planned(kernels).name == SAGE and planned(kernels, SAGE).name == SAGE
+
+
+def test_a_verdict_on_another_gpu_does_not(kernels):
+    proofs.PROOFS.add("NVIDIA T4", {SAGE: Verdict(OK, 0.037)})
+    assert planned(kernels, SAGE).why == "unchecked"
+
+
+def test_a_bad_verdict_keeps_a_kernel_out_and_is_its_reason(kernels):
+    bad = Verdict(WRONG, None, "error 0.28, more than 0.05, at 1x2x77x77x64 bfloat16 HND")
+    proofs.PROOFS.add(GPU, {SAGE: bad, "sdpa-cudnn": bad})
+    assert planned(kernels).kernel is None
+    plan = planned(kernels, SAGE)
+    assert plan.why == "wrong" and "error 0.28" in str(plan.passed_over)
+
+
+def test_a_kernel_that_is_not_installed_is_not_also_unchecked(kernels):
+    absent = dispatch.Kernels({one.name: one for one in declare({})}, proofs.unproven)
+    ((_, reasons),) = planned(absent, SAGE).passed_over
+    assert "unchecked" not in [reason.code for reason in reasons]
+
+
+def test_off_cuda_there_is_nothing_to_prove(kernels):
+    assert proofs.unproven(kernels.backends[SAGE], "") is None
+
+
+def test_new_verdicts_reach_models_that_are_patched_already(kernels):
+    before = kernels.changes
+    kernels.proofs_changed()
+    assert kernels.changes != before
+
+
+def test_verdicts_are_kept_even_where_they_can_not_be_written(kernels, tmp_path, monkeypatch, caplog):
+    blocked = tmp_path / "a file, not a folder"
+    blocked.write_text("")
+    known = proofs.Proofs()
+    known._file, known.stored = blocked / "verdicts.json", Stored("x")
+    for _ in range(3):
+        known.add(GPU, {SAGE: Verdict(OK, 0.037)})
+    assert known.of(GPU)[SAGE].is_good
+    assert len(caplog.records) == 1 and len(known.remarks) == 1
+
+
+def test_the_background_check_waits_for_prompts_keeps_each_verdict_and_says_it_in_one_line(
+    monkeypatch, tmp_path, caplog
+):
+    known = proofs.Proofs()
+    known._file, known.stored = tmp_path / "verdicts.json", Stored("x")
+    monkeypatch.setattr(proofs, "PROOFS", known)
+    monkeypatch.setattr(proofs, "backends", lambda: {one.name: one for one in declare(FULL)})
+    waits, changes = [], []
+
+    def check(backends, device, *, wait, progress, found):
+        for backend in backends:
+            wait()
+            progress(backend.name, "a case")
+            state = WRONG if backend.name == SAGE else OK
+            found(backend.name, Verdict(state, 0.01 if state == OK else None, "error 0.5"))
+
+    monkeypatch.setattr(proofs.check, "check", check)
+    with caplog.at_level("INFO"):
+        proofs.check_missing({GPU: "cuda:0"}, lambda: waits.append(1), lambda: changes.append(1))
+    assert len(waits) == len(changes) == len(declare(FULL)) and known.checking == ""
+    assert not known.of(GPU)[SAGE].is_good and known.of(GPU)["kitchen-int8"].is_good
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "ok: " in line and f"{SAGE} wrong: error 0.5" in line
+    assert proofs.to_check(GPU) == []
+
+
+def test_pytorchs_own_kernels_are_checked_first(kernels):
+    order = [backend.name for backend in proofs.to_check(GPU)]
+    assert set(order[:3]) == {"sdpa-flash", "sdpa-cudnn", "sdpa-efficient"}
