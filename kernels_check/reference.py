@@ -24,7 +24,9 @@ def attention(q, k, v, mask=None, scale=None):
 
     batch, heads, q_len, head_dim = q.shape
     repeats = heads // k.shape[1]
-    k, v = (tensor.float().repeat_interleave(repeats, dim=1) for tensor in (k, v))
+    k, v = k.float(), v.float()
+    if repeats > 1:
+        k, v = (tensor.repeat_interleave(repeats, dim=1) for tensor in (k, v))
     scale = head_dim**-0.5 if scale is None else scale
     out = torch.empty(batch, heads, q_len, head_dim, device=q.device, dtype=torch.float32)
     rows = max(1, _SCORES // max(1, batch * heads * k.shape[2]))

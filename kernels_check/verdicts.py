@@ -1,12 +1,10 @@
 """What the kernel check found, and where it is kept from one start of ComfyUI to the next."""
 
-import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from . import json_file
 from .backend import Reason
 
 OK = "ok"
@@ -95,12 +93,9 @@ class Stored:
 
 def read(file: Path) -> tuple[Stored | None, str]:
     """The verdicts in a file, and what is wrong with the file where they can not be had ("" if nothing)."""
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None, ""
-    except (OSError, ValueError) as error:
-        return None, f"{file.name} can not be read ({error}); the kernels are checked again"
+    data, trouble = json_file.read(file, "the kernels are checked again")
+    if data is None:
+        return None, trouble
     try:
         if data["format"] != FORMAT:
             return None, f"{file.name} is of another version of SageKit; the kernels are checked again"
@@ -129,15 +124,5 @@ def write(file: Path, stored: Stored) -> str:
         "versions": dict(stored.versions),
         "verdicts": Stored("", {}, lasting).as_data(),
     }
-    unfinished = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, unfinished = tempfile.mkstemp(dir=file.parent, prefix=file.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(data, stream, indent=1)
-        os.replace(unfinished, file)
-        return ""
-    except OSError as error:
-        if unfinished is not None and os.path.exists(unfinished):
-            os.unlink(unfinished)
-        return f"the kernel check's results can not be kept: {error.strerror or error}"
+    trouble = json_file.write(file, data)
+    return f"the kernel check's results can not be kept: {trouble}" if trouble else ""

@@ -1,15 +1,15 @@
-"""Which kernel runs a class of calls: chosen once, loaded once, dropped for good when it raises."""
+"""Which kernels may run a class of calls: found once, loaded once, dropped for good when they raise."""
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ...kernels_check.backend import Backend, Kernel, Reason
 from ...kernels_check.backends import backends
 from ...kernels_check.call import Call
 from ...kernels_check.faults import leaves_the_gpu_usable
-from ...kernels_check.select import Candidate, Choice, automatic, choose
+from ...kernels_check.select import Candidate, choose
 from . import proofs
 from .settings import AUTO, OFF, Settings
 
@@ -23,10 +23,15 @@ class Plan:
         kernel: The loaded kernel, None where the host's own attention runs.
         why: For the host's own attention, the code of the reason.
         call: The facts of the class; None where the arguments could not be read as attention.
-        passed_over: Kernels that were tried before, with every reason.
+        passed_over: Kernels that do not run it, with every reason.
         exact: Nothing quantised may run here, so a default that a launch flag quantised may not either.
         quantised: The kernel is not exact, so that the guard watches it.
         proven: The kernel has run once for this class.
+        candidates: Kernels among which the first call of the class decides; empty once it has.
+        milliseconds: What a call takes, where it was measured.
+        host_milliseconds: The same with the host's own attention.
+        error: Relative L2 error against float32 on the class's first call in this model.
+        key: Under which the plan is kept.
     """
 
     name: str = ""
@@ -37,6 +42,11 @@ class Plan:
     exact: bool = False
     quantised: bool = False
     proven: bool = False
+    candidates: tuple[tuple[Backend, Kernel], ...] = ()
+    milliseconds: float | None = None
+    host_milliseconds: float | None = None
+    error: float | None = None
+    key: Hashable = None
 
 
 class Kernels:
@@ -85,10 +95,14 @@ class Kernels:
                 self._unusable[name] = Reason("raised", "a kernel that runs", _in_words(error))
                 self.changes += 1
 
+    def reason_dropped(self, name: str) -> Reason:
+        """Why a kernel that raised is out of use."""
+        return self._unusable.get(name, Reason("raised", "a kernel that runs", "one that raised"))
+
     def why_dropped(self, name: str) -> str:
         """What a user should know of a kernel that raised."""
-        reason = self._unusable.get(name)
-        return f"{name} raised and is not used again until ComfyUI restarts ({reason.came if reason else ''})"
+        reason = self.reason_dropped(name)
+        return f"{name} raised and is not used again until ComfyUI restarts ({reason.came})"
 
 
 @lru_cache(maxsize=1)
@@ -98,52 +112,36 @@ def kernels_of_this_process() -> Kernels:
 
 
 def plan(call: Call, settings: Settings, kernels: Kernels) -> Plan:
-    """What to do with a class of calls under the settings of a node."""
+    """What to do with a class of calls under the settings of a node; open where kernels take it."""
     exact = call.needs_exact or settings.quality == "exact"
     if settings.kernel == OFF:
         return Plan(why="off", call=call, exact=True)
     if settings.kernel == AUTO:
-        candidates = automatic(call, kernels.backends.values())
+        considered = list(kernels.backends.values())
     elif settings.kernel in kernels.backends:
-        candidates = [Candidate(kernels.backends[settings.kernel])]
+        considered = [kernels.backends[settings.kernel]]
     else:
         needed = Reason("unknown-kernel", "a kernel that this version of SageKit knows", settings.kernel)
         return Plan(why=needed.code, call=call, passed_over=((settings.kernel, (needed,)),), exact=exact)
-    candidates = [replace(one, unproven=kernels.unproven(one.backend, call.gpu)) for one in candidates]
-    choice, kernel = _choose_loadable(call, candidates, settings.budget, kernels)
-    if choice.backend is None:
-        return Plan(
-            why=_main_reason(call, choice, kernels), call=call, passed_over=choice.passed_over, exact=exact
-        )
-    quantised = not choice.backend.exact
-    return Plan(choice.backend.name, kernel, "", call, choice.passed_over, exact, quantised)
-
-
-def _choose_loadable(call: Call, candidates: list[Candidate], budget: float, kernels: Kernels):
-    """Chooses until the one chosen also loads."""
-    failed: dict[str, Reason] = {}
-    while True:
-        open_candidates = [one for one in candidates if one.backend.name not in failed]
-        choice = choose(call, open_candidates, budget)
-        passed_over = dict(choice.passed_over) | {name: (reason,) for name, reason in failed.items()}
-        choice = Choice(choice.backend, tuple(passed_over.items()))
-        if choice.backend is None:
-            return choice, None
-        kernel = kernels.get(choice.backend)
+    candidates = [Candidate(one, kernels.unproven(one, call.gpu)) for one in considered]
+    choice = choose(call, candidates, exact)
+    passed_over, loaded = list(choice.passed_over), []
+    for backend in choice.takers:
+        kernel = kernels.get(backend)
         if isinstance(kernel, Kernel):
-            return choice, kernel
-        failed[choice.backend.name] = kernel
+            loaded.append((backend, kernel))
+        else:
+            passed_over.append((backend.name, (kernel,)))
+    why = "" if loaded else _main_reason(passed_over, kernels)
+    return Plan(why=why, call=call, passed_over=tuple(passed_over), exact=exact, candidates=tuple(loaded))
 
 
-def _main_reason(call: Call, choice: Choice, kernels: Kernels) -> str:
+def _main_reason(passed_over: list, kernels: Kernels) -> str:
     """The one code to count a fallback under: that of the last kernel that is installed here."""
-    if not choice.passed_over:
-        return "device" if call.device != "cuda" else "no-faster-kernel"
-    installed = [
-        (name, reasons) for name, reasons in choice.passed_over if not kernels.backends[name].machine
-    ]
-    _, reasons = (installed or list(choice.passed_over))[-1]
-    return reasons[0].code
+    installed = [(name, reasons) for name, reasons in passed_over if not kernels.backends[name].machine]
+    _, reasons = (installed or passed_over)[-1]
+    codes = [reason.code for reason in reasons]
+    return "device" if "device" in codes else codes[0]
 
 
 def run(plan: Plan, kernels: Kernels, tensors: list, mask, scale, owned: bool = False):

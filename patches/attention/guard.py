@@ -1,13 +1,35 @@
-"""No NaN or Inf of a quantised kernel leaves the model: it is found, redone, and kept from coming back."""
+"""No wrong answer of a quantised kernel leaves the model: it is found, redone, and kept from coming back.
 
+What shows it, read in one wait for the GPU at the end of a forward: a sum over the output, which is NaN or
+Inf where any part of it is; and the error of a few of the forward's calls on a few of their rows, which shows
+plain wrong answers at once and slow drift over several steps.
+"""
+
+import math
 import threading
+import time
 
 import torch
 
+from ...kernels_check.reference import relative_error
+from . import accuracy
 from .report import Report
 
 _PLACES_TOLD = 6
 _NOTE = "guard"
+# So many times the error budget is no matter of precision any more: the step is run again.
+BROKEN = 5.0
+# Part of a step that samples of the error may take, and what one of them costs the GPU in seconds.
+SAMPLING_SHARE = 0.002
+SAMPLE_SECONDS = 150e-6
+# Samples of one block, or of one class of calls, before they count as drift: a single head may be off alone.
+PLACE_SAMPLES = 4
+CLASS_SAMPLES = 8
+# What a sample weighs, against the one after it.
+_FADING = 0.8
+
+NOT_FINITE = "NaN or Inf"
+WRONG = "wrong values"
 
 
 class Forward:
@@ -17,13 +39,49 @@ class Forward:
         quantised: A quantised kernel ran in it, so that its output is worth a look.
         recheck: It is a second forward: every call runs exactly, and each quantised kernel that would have
             run is tried beside it.
+        calls: Calls of quantised kernels so far.
+        readings: (kernel, place, class, sums of squares) of each call whose error was sampled.
     """
 
-    __slots__ = ("quantised", "recheck")
+    __slots__ = ("began", "calls", "every", "offset", "quantised", "readings", "recheck")
 
-    def __init__(self, recheck: bool = False) -> None:
+    def __init__(self, recheck: bool = False, every: int = 0, offset: int = 0) -> None:
         self.quantised = False
         self.recheck = recheck
+        self.calls = 0
+        self.every = every
+        self.offset = offset
+        self.readings: list[tuple] = []
+        self.began = time.perf_counter()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the error of the next call of a quantised kernel is to be sampled."""
+        return self.every > 0 and self.calls % self.every == self.offset
+
+    def next_is_sampled(self) -> bool:
+        """Counts one call of a quantised kernel; whether its error is to be sampled."""
+        due = self.is_due
+        self.calls += 1
+        return due
+
+
+class Drift:
+    """The error of one kernel at one place, newer samples weighing more."""
+
+    __slots__ = ("off", "samples", "size")
+
+    def __init__(self) -> None:
+        self.off = self.size = 0.0
+        self.samples = 0
+
+    def add(self, off: float, size: float) -> float:
+        """The error with this sample."""
+        # Relative, so that a place where activations grow is not judged by its largest step alone.
+        self.off = _FADING * self.off + (off / size if size else 0.0)
+        self.size = _FADING * self.size + 1.0
+        self.samples += 1
+        return math.sqrt(self.off / self.size)
 
 
 class Guard:
@@ -36,11 +94,16 @@ class Guard:
         watches: Forwards are looked at; not any more in a run whose model gives NaN by itself.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, budget: float) -> None:
         self._report = report
+        self._budget = budget
         self._lock = threading.Lock()
-        self._kept_out: set[tuple[str, str]] = set()
+        self._kept_out: dict[tuple[str, str], str] = {}
         self._everywhere = False
+        self._drifts: dict[tuple[str, str], Drift] = {}
+        self._calls = 0
+        self._seconds = 0.0
+        self._turn = 0
         self.watches = True
 
     @property
@@ -48,15 +111,52 @@ class Guard:
         """Nothing is kept out anywhere."""
         return not self._kept_out and not self._everywhere
 
-    def keeps_out(self, kernel: str, place: str) -> bool:
-        """Whether a kernel may not run at a place."""
-        return self._everywhere or (kernel, place) in self._kept_out
+    @property
+    def turn(self) -> int:
+        """Counts the samples, so that each takes another head and other rows."""
+        self._turn += 1
+        return self._turn
 
-    def tried(self, kernel: str, place: str, out) -> None:
-        """Takes what a kernel answered in a second forward, None where it raised."""
+    def keeps_out(self, kernel: str, *places: str) -> bool:
+        """Whether a kernel may not run at any of the places."""
+        return self._everywhere or any((kernel, place) in self._kept_out for place in places)
+
+    def begin(self) -> Forward:
+        """The next forward, with as many samples as its time allows, at other calls than the last; in the
+        first one, at every call."""
+        allowed = max(1, int(SAMPLING_SHARE * self._seconds / SAMPLE_SECONDS))
+        every = max(1, -(-self._calls // allowed))
+        return Forward(every=every, offset=self.turn % every)
+
+    def look(self, forward: Forward, out: torch.Tensor) -> bool:
+        """Whether the output of a forward may be used; waits for the GPU once."""
+        sums = [reading[-1] for reading in forward.readings]
+        total, *squares = torch.cat([out.sum(dtype=torch.float32).view(1), *sums]).tolist()
+        self._calls, self._seconds = forward.calls, time.perf_counter() - forward.began
+        finite = math.isfinite(total)
+        drifted = False
+        broken = False
+        for number, (kernel, place, group, _) in enumerate(forward.readings):
+            off, size = squares[2 * number : 2 * number + 2]
+            error = accuracy.relative(off, size)
+            if error <= BROKEN * self._budget:
+                drifted |= self._drifts_away(kernel, place, group, off, size)
+            elif finite:
+                # Where the output is not finite the second forward finds the culprits by itself.
+                broken = True
+                self._keep_out(kernel, place, WRONG)
+        if drifted and not broken and finite:
+            self._report.note(self._in_words(), _NOTE)
+        return finite and not broken
+
+    def tried(self, kernel: str, place: str, out, right: torch.Tensor) -> None:
+        """Takes what a kernel answered in a second forward, None where it raised, and the right answer."""
+        if not is_finite(right):
+            return  # Nobody could have answered better.
         if out is None or not is_finite(out):
-            with self._lock:
-                self._kept_out.add((kernel, place))
+            self._keep_out(kernel, place, NOT_FINITE)
+        elif not relative_error(out, right) <= BROKEN * self._budget:
+            self._keep_out(kernel, place, WRONG)
 
     def found(self) -> int:
         """How many kernels are kept out of how many places: more after a second forward is a finding."""
@@ -80,12 +180,33 @@ class Guard:
                 "the model gives NaN or Inf with exact attention, too: not a kernel's doing", _NOTE
             )
 
+    def _drifts_away(self, kernel: str, place: str, group: str, off: float, size: float) -> bool:
+        """Takes one sample in; whether its kernel is kept out of a place from now on."""
+        found = False
+        for where, enough in ((place, PLACE_SAMPLES), (group, CLASS_SAMPLES)):
+            with self._lock:
+                drift = self._drifts.setdefault((kernel, where), Drift())
+            error = drift.add(off, size)
+            if drift.samples >= enough and error > self._budget and not self.keeps_out(kernel, where):
+                self._keep_out(kernel, where, f"errors above {self._budget:g}")
+                found = True
+            if place == group:
+                break
+        return found
+
+    def _keep_out(self, kernel: str, place: str, cause: str) -> None:
+        with self._lock:
+            self._kept_out.setdefault((kernel, place), cause)
+
     def _in_words(self) -> str:
-        kernels = ", ".join(sorted({kernel for kernel, _ in self._kept_out}))
-        places = sorted({place for _, place in self._kept_out})
+        with self._lock:
+            kept_out = dict(self._kept_out)
+        kernels = ", ".join(sorted({kernel for kernel, _ in kept_out}))
+        causes = " and ".join(sorted(set(kept_out.values())))
+        places = sorted({place for _, place in kept_out})
         more = f" and {len(places) - _PLACES_TOLD} more" if len(places) > _PLACES_TOLD else ""
         told = ", ".join(places[:_PLACES_TOLD]) + more
-        return f"{kernels} gave NaN or Inf and runs no more for this model in {told}"
+        return f"{kernels} gave {causes} and runs no more for this model in {told}"
 
 
 def is_finite(out: "torch.Tensor") -> bool:

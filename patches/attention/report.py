@@ -60,6 +60,15 @@ class Run:
                 tally[name] += calls
         return dict(tally.most_common())
 
+    def seconds_saved(self) -> float | None:
+        """What the host's own attention would have taken longer, by the times measured; None without any."""
+        timed = [
+            (plan.host_milliseconds - plan.milliseconds) * calls
+            for plan, calls in self.counts.items()
+            if plan.name and plan.milliseconds and plan.host_milliseconds
+        ]
+        return round(sum(timed) / 1000, 3) if timed else None
+
     def summary(self) -> str:
         """The run in one line."""
         if not self.counts:
@@ -68,7 +77,9 @@ class Run:
         if fallbacks := self.fallbacks():
             reasons = ", ".join(f"{code} {calls:,}" for code, calls in fallbacks.items())
             parts.append(f"ComfyUI's own {sum(fallbacks.values()):,} ({reasons})")
-        return "calls: " + ", ".join(parts)
+        saved = self.seconds_saved()
+        gain = f"; attention took about {saved:.1f} s less" if saved and saved >= 0.05 else ""
+        return "calls: " + ", ".join(parts) + gain
 
     def as_data(self) -> dict:
         """The run as JSON-ready values; fields are only ever added."""
@@ -81,6 +92,7 @@ class Run:
             "seconds": self.seconds,
             "kernels": self.kernels(),
             "fallbacks": self.fallbacks(),
+            "seconds_saved": self.seconds_saved(),
             "summary": self.summary(),
             "notes": list(self.notes.values()),
             "classes": self._classes(),
@@ -98,6 +110,9 @@ class Run:
                 "kernel": plan.name,
                 "reason": plan.why,
                 "calls": 0,
+                "milliseconds": plan.milliseconds,
+                "host_milliseconds": plan.host_milliseconds,
+                "error": plan.error,
                 "passed_over": passed_over,
             }
             merged.setdefault((call, plan.name, plan.why), facts)["calls"] += calls

@@ -36,12 +36,7 @@ class Settings:
 
     @property
     def budget(self) -> float:
-        """Largest relative error that a kernel may have.
-
-        Who names a kernel gets it, whatever it is declared to be; "exact" alone forbids.
-        """
-        if self.kernel != AUTO and self.quality != "exact":
-            return 1.0
+        """Largest relative L2 error against float32 that a kernel may have on this model's own calls."""
         return BUDGETS.get(self.quality, BUDGETS[DEFAULT_QUALITY])
 
     @property

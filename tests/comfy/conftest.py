@@ -67,12 +67,12 @@ def wan(attention, tmp_path_factory):
 
 @pytest.fixture
 def patch_model(monkeypatch):
-    """patch_model(model, settings) with the kernels of fake_kernels.IN_A_MODEL in place of the machine's."""
+    """patch_model(model, settings) with the kernels of fake_kernels.in_a_model() in place of the machine's."""
     from sagekit.patches.attention import report
     from sagekit.patches.attention.dispatch import Kernels
     from sagekit.patches.attention.host import model as host_model
 
-    kernels = {name: fake_kernels.backend(name, **facts) for name, facts in fake_kernels.IN_A_MODEL.items()}
+    kernels = {name: fake_kernels.backend(name, **facts) for name, facts in fake_kernels.in_a_model().items()}
     monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels(kernels))
     monkeypatch.setattr(report, "_said", set())
     report._runs.clear()

@@ -21,3 +21,12 @@ def sample(model, steps: int = STEPS, seed: int = 1) -> torch.Tensor:
         disable_pbar=True,
         seed=seed,
     )
+
+
+def numbers_blocks() -> bool:
+    """Whether this ComfyUI tells Wan's blocks their number."""
+    import inspect
+
+    import comfy.ldm.wan.model
+
+    return "total_blocks" in inspect.getsource(comfy.ldm.wan.model)

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 
 import pytest
 from sagekit.kernels_check import verdicts
@@ -68,7 +69,7 @@ def test_a_folder_that_can_not_be_written_is_told_and_costs_nothing_else(file, m
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(verdicts.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
     assert "Permission denied" in verdicts.write(file, STORED)
     assert not file.exists()
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from ....kernels_check.environment import read_environment, with_gpus_from_torch
-from .. import proofs
+from ....kernels_check import verdicts
+from ....kernels_check.environment import fingerprint, read_environment, with_gpus_from_torch
+from .. import proofs, routes
 from ..dispatch import kernels_of_this_process
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,13 @@ def _start() -> None:
     from server import PromptServer
 
     flags = tuple(flag for flag in _FLAGS if getattr(args, flag, False))
-    store = Path(folder_paths.get_user_directory()) / "sagekit" / "verdicts.json"
+    folder = Path(folder_paths.get_user_directory()) / "sagekit"
     gpus = _gpus()
     environment = read_environment(Path(folder_paths.base_path), flags)
     # torch is loaded and in use here, so asking it costs nothing.
-    proofs.PROOFS.read(store, with_gpus_from_torch(environment) if gpus else environment)
+    environment = with_gpus_from_torch(environment) if gpus else environment
+    proofs.PROOFS.read(folder / verdicts.FILE_NAME, environment)
+    routes.TIMES.read(folder / routes.FILE_NAME, fingerprint(environment))
     server = getattr(PromptServer, "instance", None)
     if server is None or not any(proofs.to_check(gpu) for gpu in gpus):
         return

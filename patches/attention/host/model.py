@@ -7,7 +7,9 @@ import torch
 
 from ..dispatch import kernels_of_this_process
 from ..guard import Forward, is_finite
+from ..routes import TIMES
 from ..settings import Settings
+from . import graph
 from .override import make_override
 from .patch import EXACT_STEP_KEY, FORWARD_KEY, PATCH_KEY, Patch
 
@@ -40,7 +42,8 @@ def patch_model(model, settings: Settings):
     # A guider of another pack may drive the model without OUTER_SAMPLE; its run ends with the clean-up.
     patched.add_callback_with_key(CallbacksMP.ON_CLEANUP, PATCH_KEY, lambda patcher: patch.report.end())
     if not settings.is_off:
-        patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, PATCH_KEY, _around_forward(patch))
+        wrapper = _around_forward(patch, override.sagekit_eager)
+        patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, PATCH_KEY, wrapper)
     return patched
 
 
@@ -62,15 +65,16 @@ def _around_sampling(patch: Patch, override: Callable) -> Callable:
             return executor(*args, **kwargs)
         finally:
             patch.report.end()
+            TIMES.save()
 
     return wrapper
 
 
-def _around_forward(patch: Patch) -> Callable:
+def _around_forward(patch: Patch, attend: Callable) -> Callable:
     """A wrapper for APPLY_MODEL: keeps steps exact that the node excludes, and looks at what comes out.
 
-    Every forward in which a quantised kernel ran costs one reduction over its output and one wait for the
-    GPU; a node with a range of steps, one wait more for sigma.
+    Every forward in which a quantised kernel ran costs one reduction over its output, the samples of its
+    calls' errors, and one wait for the GPU; a node with a range of steps, one wait more for sigma.
     """
 
     def wrapper(
@@ -85,13 +89,19 @@ def _around_forward(patch: Patch) -> Callable:
         def run(forward: Forward):
             # Models take what ControlNet made out of its lists, and write into their options.
             options = {**given, FORWARD_KEY: forward}
-            return executor(x, t, c_concat, c_crossattn, _copied(control), options, **kwargs)
+            in_graph = {
+                name: options[name] for name in (PATCH_KEY, FORWARD_KEY, EXACT_STEP_KEY) if name in options
+            }
+            with graph.running(attend, in_graph):
+                return executor(x, t, c_concat, c_crossattn, _copied(control), options, **kwargs)
 
-        forward = Forward()
+        forward = patch.guard.begin()
         out = run(forward)
-        if not (forward.quantised and patch.guard.watches and torch.is_tensor(out)) or is_finite(out):
+        if not (forward.quantised and patch.guard.watches and torch.is_tensor(out)):
             return out
         found = patch.guard.found()
+        if patch.guard.look(forward, out):
+            return out
         out = run(Forward(recheck=True))
         patch.guard.conclude(found, is_finite(out))
         return out

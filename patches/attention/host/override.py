@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import torch
 
-from .. import dispatch
+from .. import accuracy, dispatch, routes
 from ..dispatch import Plan
-from .arguments import Arguments, broadcastable, heads_apart, heads_joined, read
-from .patch import FORWARD_KEY, PATCH_KEY, Patch, place
+from ..guard import Forward
+from . import graph
+from .arguments import Arguments, broadcastable, heads_joined, read
+from .bench import ARGUMENTS_AFTER_QKV, apart, bench
+from .patch import FORWARD_KEY, PATCH_KEY, Patch, group, place
 
-_ARGUMENTS_AFTER_QKV = ("heads", "mask", "attn_precision", "skip_reshape", "skip_output_reshape")
 _UNREADABLE = Plan(why="layout")
 
 
@@ -25,25 +27,41 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
 
     def override(func, *args, **kwargs):
         if torch.compiler.is_compiling():
-            # Counting and choosing are not for tracing: the graph breaks here, or nothing of ours runs.
-            return (patch.outside_graph or fall_back)(func, *args, **kwargs)
+            return traced(func, *args, **kwargs)
         return attend(func, *args, **kwargs)
+
+    def traced(func, *args, **kwargs):
+        in_graph = previous is None and not patch.settings.limits_blocks
+        if in_graph and graph.fits(func, args, kwargs):
+            return graph.call(*args, **kwargs)
+        # Choosing and counting are not for tracing: the graph breaks here, or nothing of ours runs.
+        return (patch.outside_graph or fall_back)(func, *args, **kwargs)
 
     def attend(func, *args, **kwargs):
         options = kwargs.get("transformer_options") or {}
         plan, given = _plan(patch, args, kwargs, options)
         if plan is None:
             return fall_back(func, *args, **kwargs)
-        if plan.quantised:
-            plan = _watched(patch, plan, given, options)
-        if plan.kernel is not None:
-            out = _run(patch, plan, given)
-            if out is not None:
-                patch.report.count(plan)
-                return out
-            plan = _dropped(patch, plan)
+        forward, beside = options.get(FORWARD_KEY), None
+        if forward is not None and forward.recheck and (plan.quantised or plan.candidates):
+            beside, plan = plan, patch.guarded_plan(given)
+        default = _without_launch_flag(func) if plan.exact else func
+        if plan.candidates:
+            plan, out = _settle(patch, plan, given, default, args, kwargs)
+        else:
+            out = None if plan.kernel is None else _run(patch, plan, given)
+            if out is None and plan.kernel is not None:
+                plan = _dropped(patch, plan)
         patch.report.count(plan)
-        return fall_back(_without_launch_flag(func) if plan.exact else func, *args, **kwargs)
+        if out is None:
+            out = fall_back(default, *args, **kwargs)
+        else:
+            if plan.quantised and forward is not None:
+                _watch(patch, plan, given, options, forward, out)
+            out = heads_joined(out, plan.call, given.skip_output_reshape)
+        if beside is not None and beside.quantised:
+            _try_beside(patch, beside, given, options, out)
+        return out
 
     def fall_back(func, *args, **kwargs):
         return func(*args, **kwargs) if previous is None else previous(func, *args, **kwargs)
@@ -54,14 +72,12 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
             return override(_host_default().__wrapped__, q.take(), k.take(), v.take(), *rest, **kwargs)
         options = kwargs.get("transformer_options") or {}
         plan = _plan(patch, (q.peek(), k.peek(), v.peek(), *rest), kwargs, options)[0]
-        forward = options.get(FORWARD_KEY)
-        rechecks = forward is not None and forward.recheck
-        if plan is not None and plan.proven and plan.kernel.attend_owned is not None and not rechecks:
-            if plan.quantised and forward is not None:
-                forward.quantised = True
-            return _run_owned(patch, plan, [q, k, v], rest, kwargs, fall_back)
+        if plan is not None and _can_be_owned(plan, options.get(FORWARD_KEY)):
+            return _run_owned(patch, plan, [q, k, v], rest, kwargs, options, fall_back)
         with_containers = getattr(previous or _host_default(), "container_function", None)
-        if with_containers is not None and (plan is None or not (plan.kernel or plan.exact)):
+        if with_containers is not None and (
+            plan is None or not (plan.kernel or plan.candidates or plan.exact)
+        ):
             if plan is not None:
                 patch.report.count(plan)
             return with_containers(q, k, v, *rest, **kwargs)
@@ -81,35 +97,81 @@ def _plan(patch: Patch, args: tuple, kwargs: dict, options: dict) -> tuple[Plan 
     return (_UNREADABLE if given is None else patch.plan(given, options)), given
 
 
-def _watched(patch: Patch, plan: Plan, given: Arguments, options: dict) -> Plan:
-    """Tells the guard that a quantised kernel runs; in a second forward, tries it beside an exact one."""
-    forward = options.get(FORWARD_KEY)
-    if forward is None:
-        return plan
-    if not forward.recheck:
-        forward.quantised = True
-        return plan
-    patch.guard.tried(plan.name, place(plan, options), _run(patch, plan, given))
-    return patch.guarded_plan(given)
+def _settle(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tuple, kwargs: dict):
+    """The decided plan of a class of calls, and what its kernel answered to this first one, if one did."""
+    device = given.q.device
+    if device.type != "cuda":
+        return _settled(patch, plan, given, func, args, kwargs)
+    with torch.cuda.device(device):
+        if torch.cuda.is_current_stream_capturing():
+            # Nothing can be measured inside a CUDA graph; a call outside it decides.
+            return replace(plan, candidates=(), why="cuda-graph"), None
+        return _settled(patch, plan, given, func, args, kwargs)
+
+
+def _settled(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tuple, kwargs: dict):
+    measured = bench(patch, plan, given, func, args, kwargs)
+    settled, out = routes.settle(plan, patch.settings, patch.kernels, routes.TIMES, measured)
+    settled.proven = out is not None
+    patch.settled(settled)
+    passed_over = dict(settled.passed_over)
+    for backend, _ in plan.candidates:
+        if any(reason.code == "raised" for reason in passed_over.get(backend.name, ())):
+            patch.report.note(patch.kernels.why_dropped(backend.name))
+    return settled, out
+
+
+def _watch(patch: Patch, plan: Plan, given: Arguments, options: dict, forward: Forward, out) -> None:
+    """Tells the guard that a quantised kernel ran and, now and then, how far its answer is off."""
+    forward.quantised = True
+    if forward.next_is_sampled():
+        tensors, mask = apart(given, plan.call), broadcastable(given.mask)
+        sums = accuracy.sample(*tensors, out, mask, given.scale, patch.guard.turn)
+        forward.readings.append((plan.name, place(plan, options), group(plan), sums))
+
+
+def _try_beside(patch: Patch, plan: Plan, given: Arguments, options: dict, right) -> None:
+    """In a second forward: what the quantised kernel would have answered, against the right answer."""
+    out = _run(patch, plan, given)
+    out = None if out is None else heads_joined(out, plan.call, given.skip_output_reshape)
+    patch.guard.tried(plan.name, place(plan, options), out, right)
 
 
 def _run(patch: Patch, plan: Plan, given: Arguments):
-    """The kernel's output in the caller's form, None where the kernel was dropped instead."""
-    out = _on_its_device(patch, plan, _apart(plan, given), given)
-    return None if out is None else heads_joined(out, plan.call, given.skip_output_reshape)
+    """The kernel's output, (batch, heads, q_len, head_dim); None where the kernel was dropped instead."""
+    return _on_its_device(patch, plan, apart(given, plan.call), given)
 
 
-def _run_owned(patch: Patch, plan: Plan, containers: list, rest: tuple, kwargs: dict, fall_back: Callable):
-    """As ``_run`` with q, k, v taken out of their containers, so that the kernel can free them."""
+def _can_be_owned(plan: Plan, forward: Forward | None) -> bool:
+    """Whether the kernel may free q, k and v while it runs: not where they are still to be looked at."""
+    if not plan.proven or plan.kernel is None or plan.kernel.attend_owned is None:
+        return False
+    return forward is None or not (forward.recheck or (forward.is_due and not forward.readings))
+
+
+def _run_owned(
+    patch: Patch,
+    plan: Plan,
+    containers: list,
+    rest: tuple,
+    kwargs: dict,
+    options: dict,
+    fall_back: Callable,
+):
+    """Runs the kernel with q, k, v taken out of their containers, so that it can free them."""
+    forward = options.get(FORWARD_KEY)
+    if plan.quantised and forward is not None:
+        forward.quantised = True
+        forward.calls += 1
     given = read((*(container.take() for container in containers), *rest), kwargs)
-    tensors = _apart(plan, given)
+    tensors = apart(given, plan.call)
     given = given._replace(q=None, k=None, v=None)
     out = _on_its_device(patch, plan, tensors, given, owned=True)
     if out is not None:
         patch.report.count(plan)
         return heads_joined(out, plan.call, given.skip_output_reshape)
     patch.report.count(_dropped(patch, plan))
-    named = dict(zip(_ARGUMENTS_AFTER_QKV, rest, strict=False)) | kwargs | {"skip_reshape": True}
+    named = dict(zip(ARGUMENTS_AFTER_QKV, rest, strict=False)) | kwargs | {"skip_reshape": True}
     return fall_back(_host_default().__wrapped__, *tensors, named.pop("heads"), **named)
 
 
@@ -117,14 +179,6 @@ def _dropped(patch: Patch, plan: Plan) -> Plan:
     """What became of a call whose kernel raised, for the report."""
     patch.report.note(patch.kernels.why_dropped(plan.name))
     return replace(plan, name="", kernel=None, why="raised")
-
-
-def _apart(plan: Plan, given: Arguments) -> list:
-    return [
-        heads_apart(given.q, plan.call, False, given.skip_reshape),
-        heads_apart(given.k, plan.call, True, given.skip_reshape),
-        heads_apart(given.v, plan.call, True, given.skip_reshape),
-    ]
 
 
 def _on_its_device(patch: Patch, plan: Plan, tensors: list, given: Arguments, owned: bool = False):

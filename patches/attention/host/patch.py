@@ -9,6 +9,7 @@ from ..dispatch import Kernels, Plan
 from ..guard import Guard
 from ..report import Report
 from ..settings import Settings
+from . import graph
 from .arguments import Arguments, facts
 
 # Where the patch that has the model stands in its transformer_options.
@@ -32,7 +33,7 @@ class Patch:
         self.settings = settings
         self.kernels = kernels
         self.report = Report(settings)
-        self.guard = Guard(self.report)
+        self.guard = Guard(self.report, settings.budget)
         self.block_lists: frozenset[str] = frozenset()
         self.outside_graph: Callable | None = None
         self._plans: dict[tuple, Plan] = {}
@@ -57,7 +58,7 @@ class Patch:
         if (
             plan.quantised
             and not self.guard.is_clear
-            and self.guard.keeps_out(plan.name, place(plan, options))
+            and self.guard.keeps_out(plan.name, place(plan, options), group(plan))
         ):
             return self.guarded_plan(given)
         return plan
@@ -73,8 +74,12 @@ class Patch:
             if len(self._plans) >= MAX_PLANS:
                 self._plans = {}
             plan = self._new_plan(given, exact)
-            plan = self._plans[key] = replace(plan, why=why) if why and plan.kernel is None else plan
+            plan = self._plans[key] = replace(plan, why=why or plan.why, key=key)
         return plan
+
+    def settled(self, plan: Plan) -> None:
+        """Keeps what the first call of a class has decided."""
+        self._plans[plan.key] = plan
 
     def _new_plan(self, given: Arguments, exact: bool) -> Plan:
         call = facts(given, exact)
@@ -105,8 +110,16 @@ class Patch:
 
 
 def place(plan: Plan, options: dict) -> str:
-    """Where in the model a call is: its block, or what it looks like where blocks have no number."""
+    """Where in the model a call is: its block, what it looks like where blocks have no number, or its number
+    in a compiled graph, which knows neither."""
+    if number := graph.call_number(options):
+        return f"attention call {number}"
     index, kind = options.get("block_index"), options.get("block_type")
     if index is None or options.get("total_blocks") is None:
-        return f"calls of {plan.call}"
+        return group(plan)
     return f"{kind} block {index}" if kind else f"block {index}"
+
+
+def group(plan: Plan) -> str:
+    """The class of calls, in words."""
+    return f"calls of {plan.call}"
