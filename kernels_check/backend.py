@@ -60,8 +60,8 @@ class Backend:
         title: One line for people.
         load: Imports the kernel and returns it. Raises whatever the import raises.
         tolerance: Largest relative L2 error (NRMSE) against float32 attention that still counts as
-            working, at any call it takes. From the errors on normal data beside BUDGETS in select.py,
-            rounded up; where a kernel's is from its authors instead, the comment beside it says so.
+            working, at any call it takes. Measured on normal data over the check's cases and rounded up;
+            each file in backends/ says where, and what is its authors' figure instead.
         machine: Reasons that hold whatever the call is (package missing, too old, module missing).
         imports: Compiled modules that it needs, for the check to import each by itself.
         of_torch: Part of PyTorch itself, which ComfyUI runs anyway: used before it is checked, too.
@@ -75,7 +75,8 @@ class Backend:
         masks: Mask kinds it honours besides none.
         gqa: Takes fewer kv heads than heads.
         any_scale: Honours ``scale``; else only 1 / sqrt(head_dim).
-        kv_multiple: kv_len must be a multiple of this.
+        kv_multiple: kv_len must be a multiple of this,
+        kv_padding: or miss it by no more than this part of kv_len.
         max_batch: Largest batch.
         max_batch_heads: Largest batch * heads.
         offset_limit: First element offset it can not reach, None without one.
@@ -100,6 +101,7 @@ class Backend:
     gqa: bool = True
     any_scale: bool = True
     kv_multiple: int = 1
+    kv_padding: float = 0.0
     max_batch: int = CUDA_GRID_YZ
     max_batch_heads: int | None = None
     offset_limit: int | None = INT32_OFFSETS
@@ -133,8 +135,9 @@ class Backend:
         yield from self._size_reasons(call)
 
     def _size_reasons(self, call: Call) -> Iterator[Reason]:
-        if call.kv_len % self.kv_multiple:
-            yield Reason("kv-length", f"a multiple of {self.kv_multiple} keys", str(call.kv_len))
+        if -call.kv_len % self.kv_multiple > self.kv_padding * call.kv_len:
+            padding = f" or {self.kv_padding:.1%} less" if self.kv_padding else ""
+            yield Reason("kv-length", f"a multiple of {self.kv_multiple} keys{padding}", str(call.kv_len))
         if call.batch > self.max_batch:
             yield Reason("batch", f"a batch of {self.max_batch} at most", str(call.batch))
         elif self.max_batch_heads is not None and call.batch * call.heads > self.max_batch_heads:

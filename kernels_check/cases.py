@@ -13,9 +13,11 @@ OUTLIER = "outlier"
 # v past float16's 65,504: bfloat16 models reach it, and a cast to float16 makes Inf of it.
 LARGE_V = "large-v"
 
-# By how much the error may exceed the declared tolerance on data made to be hard. Not measured yet on all
-# kernels: it only has to tell a lossy kernel from a broken one.
-_SLACK = {NORMAL: 1.0, COMMON_KEY: 4.0, OUTLIER: 4.0, LARGE_V: 2.0}
+# By how much the error may exceed the declared tolerance on data made to be hard. Measured: 0.75 times the
+# tolerance on a common key and on large v, 1.22 times on the outlier (SageAttention 2.2 on Triton, 0.0365).
+# H200, torch 2.11.0+cu130, Triton 3.6.0, Kitchen 0.2.31, SageAttention 1.0.6 and 2.2, 2026-11-24. Kernels
+# that no such card runs get some room.
+_SLACK = {NORMAL: 1.0, COMMON_KEY: 1.5, OUTLIER: 2.0, LARGE_V: 1.5}
 
 # Around the sizes of blocks and the end of the first ones, where padded rows are counted or not written.
 _SHORT = (1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 77, 79, 96, 113, 127, 128, 129, 130)

@@ -92,7 +92,22 @@ def test_only_exact_kernels_take_a_call_that_must_be_exact(name):
 @pytest.mark.parametrize("kind", ["bool", "additive"])
 def test_a_mask_is_refused_by_every_kernel_that_would_drop_it(kind):
     masked = {name: codes(name, replace(CALL, mask=kind)) for name in NAMES}
-    assert [name for name, found in masked.items() if "mask" not in found] == ["kitchen-int8"]
+    takers = {name for name, found in masked.items() if "mask" not in found}
+    assert takers == {"sdpa-cudnn", "kitchen-int8"}
+
+
+def test_cudnn_takes_masks_from_the_torch_on_in_which_they_were_seen_right():
+    masked = replace(CALL, mask="bool")
+    assert codes("sdpa-cudnn", masked, FULL | {"torch": Package("2.11.0", "cu130")}) == []
+    assert codes("sdpa-cudnn", masked, FULL | {"torch": Package("2.10.0", "cu130")}) == ["mask"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "taken"),
+    [(64, True), (65, False), (32_704, True), (32_760, True), (31_489, False), (31_501, True)],
+)
+def test_sage1_takes_lengths_whose_padding_weighs_little(keys, taken):
+    assert codes("sage1-int8-fp16", replace(CALL, kv_len=keys), SAGE1) == ([] if taken else ["kv-length"])
 
 
 @pytest.mark.parametrize(
