@@ -70,6 +70,13 @@ FLUX_CONFIG = {
     "txt_ids_dims": [],
 }
 
+QWEN_CONFIG = {
+    # Qwen-Image as comfy.model_detection reads it, 8 of its 60 layers; the rest are the class's defaults.
+    "image_model": "qwen_image",
+    "in_channels": 64,
+    "num_layers": 8,
+}
+
 SDXL_CONFIG = {
     # SDXL base, whole, as in comfy.model_detection's table of diffusers UNets.
     "use_checkpoint": False,
@@ -105,6 +112,31 @@ def wan(tiny: bool) -> Architecture:
         dtype=torch.bfloat16,
         latent=(1, 16, 3, 16, 16) if tiny else (1, 16, 21, 60, 104),
         context=(16, 64) if tiny else (512, 4096),
+    )
+
+
+def wan720(tiny: bool) -> Architecture:
+    """The same at 1280 x 720: 75600 tokens of self attention."""
+    return dataclasses.replace(
+        wan(tiny),
+        name="wan720",
+        about="Wan 2.1 14B t2v, 1280x720, 81 frames, 4 of 40 layers, bf16",
+        latent=(1, 16, 3, 20, 20) if tiny else (1, 16, 21, 90, 160),
+    )
+
+
+def qwen(tiny: bool) -> Architecture:
+    """Qwen-Image, 1328 x 1328: 6889 image and 256 text tokens in one sequence of 7145, cfg as two items."""
+    small = {"num_layers": 1, "num_attention_heads": 2, "joint_attention_dim": 64}
+    return Architecture(
+        name="qwen",
+        about="Qwen-Image, 1328x1328, 8 of 60 layers, cfg 4 (batch 2), bf16",
+        config_class="QwenImage",
+        config=QWEN_CONFIG | (small if tiny else {}),
+        dtype=torch.bfloat16,
+        latent=(1, 16, 1, 16, 16) if tiny else (1, 16, 1, 166, 166),
+        context=(16, 64) if tiny else (256, 3584),
+        cfg=4.0,
     )
 
 
@@ -147,7 +179,13 @@ def sdxl(tiny: bool) -> Architecture:
     )
 
 
-ARCHITECTURES: dict[str, Callable[[bool], Architecture]] = {"wan": wan, "flux": flux, "sdxl": sdxl}
+ARCHITECTURES: dict[str, Callable[[bool], Architecture]] = {
+    "wan": wan,
+    "wan720": wan720,
+    "flux": flux,
+    "qwen": qwen,
+    "sdxl": sdxl,
+}
 
 
 def unet_config(architecture: Architecture) -> dict[str, Any]:
