@@ -29,7 +29,7 @@ class PatchSageAttention(io.ComfyNode):
                     options=[AUTO, OFF, *backends()],
                     default=AUTO,
                     tooltip=(
-                        "auto: a kernel known to be faster on your GPU, by the size of each call. "
+                        "auto: the fastest kernel for each size of call, measured on your GPU the first time. "
                         "off: ComfyUI's own attention, even under --use-sage-attention and the like. "
                         "A name: that kernel wherever it can run; elsewhere ComfyUI's own, and the node "
                         "says why."
@@ -40,8 +40,8 @@ class PatchSageAttention(io.ComfyNode):
                     options=list(BUDGETS),
                     default=DEFAULT_QUALITY,
                     tooltip=(
-                        "How far a kernel may be from exact attention: exact allows rounding only, balanced "
-                        "an error of 5 %, fast of 10 %. exact also refuses a quantised kernel named above."
+                        "How far a kernel may be from exact attention on this model: exact allows rounding "
+                        "only, balanced an error of 5 %, fast of 10 %. It holds for a kernel named above, too."
                     ),
                 ),
                 *_ranges(),

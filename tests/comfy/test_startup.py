@@ -39,6 +39,7 @@ def starts_well(server, expected: bytes) -> None:
         ("none", "not-installed: needs sageattention"),
         ("broken sageattention", "DLL load failed while importing _qattn"),
         ("sageattention without triton", "No module named 'triton_that_is_not_there'"),
+        ("sageattention without a module", "SM89 kernel is not available"),
         ("wrong sageattention", "wrong: error"),
         ("nan sageattention", "NaN or Inf"),
         ("raising sageattention", "ZeroDivisionError"),

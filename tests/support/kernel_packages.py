@@ -72,6 +72,18 @@ def sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=None, **ign
     return (out.transpose(1, 2) if nhd else out).to(q.dtype)
 """
 
+# SageAttention 2 hides why a compiled module does not import, and finds out when it is called.
+_WITHOUT_A_MODULE = """
+try:
+    from . import _qattn_sm89
+    SM89_ENABLED = True
+except Exception:
+    SM89_ENABLED = False
+
+def sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=None, **ignored):
+    assert SM89_ENABLED, "SM89 kernel is not available"
+"""
+
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
 
 FILES = {
@@ -100,6 +112,10 @@ FILES |= {
         "sageattention-1.0.6.dist-info/METADATA": METADATA.format(name="sageattention", version="1.0.6"),
     }
     for name, answer in _ANSWERS.items()
+}
+FILES["sageattention without a module"] = {
+    "sageattention/__init__.py": _WITHOUT_A_MODULE,
+    "sageattention-2.2.0.dist-info/METADATA": METADATA.format(name="sageattention", version="2.2.0"),
 }
 FILES["newer sageattention"] = {
     "sageattention/__init__.py": _ANSWERING.format(answer=_ANSWERS["right"]),
