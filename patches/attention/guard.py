@@ -19,9 +19,10 @@ _PLACES_TOLD = 6
 _NOTE = "guard"
 # So many times the error budget is no matter of precision any more: the step is run again.
 BROKEN = 5.0
-# Part of a step that samples of the error may take, and what one of them costs the GPU in seconds.
+# Part of a step that samples of the error may take, and what one of them costs in seconds: 0.22 ms of a step
+# of Flux (H200, torch 2.11.0+cu130, 2026-11-24, bench/guard.py), a dozen launches over one head's k and v.
 SAMPLING_SHARE = 0.002
-SAMPLE_SECONDS = 150e-6
+SAMPLE_SECONDS = 250e-6
 # Samples of one block, or of one class of calls, before they count as drift: a single head may be off alone.
 PLACE_SAMPLES = 4
 CLASS_SAMPLES = 8
@@ -102,7 +103,7 @@ class Guard:
         self._everywhere = False
         self._drifts: dict[tuple[str, str], Drift] = {}
         self._calls = 0
-        self._seconds = 0.0
+        self._credit = 0.0
         self._turn = 0
         self.watches = True
 
@@ -122,17 +123,27 @@ class Guard:
         return self._everywhere or any((kernel, place) in self._kept_out for place in places)
 
     def begin(self) -> Forward:
-        """The next forward, with as many samples as its time allows, at other calls than the last; in the
-        first one, at every call."""
-        allowed = max(1, int(SAMPLING_SHARE * self._seconds / SAMPLE_SECONDS))
-        every = max(1, -(-self._calls // allowed))
+        """The next forward, with as many samples as the forwards so far have time for, each at another call.
+
+        In the first forward every call is sampled; where steps are short, several share one sample.
+        """
+        if not self._calls:
+            return Forward(every=1)
+        allowed = int(self._credit / SAMPLE_SECONDS)
+        if not allowed:
+            return Forward()
+        every = -(-self._calls // allowed)
+        self._credit -= min(allowed, self._calls) * SAMPLE_SECONDS
         return Forward(every=every, offset=self.turn % every)
 
     def look(self, forward: Forward, out: torch.Tensor) -> bool:
         """Whether the output of a forward may be used; waits for the GPU once."""
         sums = [reading[-1] for reading in forward.readings]
         total, *squares = torch.cat([out.sum(dtype=torch.float32).view(1), *sums]).tolist()
-        self._calls, self._seconds = forward.calls, time.perf_counter() - forward.began
+        self._calls = forward.calls
+        # No more than one forward's worth is saved up: a pause between two runs is no time to make up for.
+        seconds = time.perf_counter() - forward.began
+        self._credit = min(self._credit + SAMPLING_SHARE * seconds, self._calls * SAMPLE_SECONDS)
         finite = math.isfinite(total)
         drifted = False
         broken = False

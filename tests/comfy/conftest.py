@@ -67,13 +67,15 @@ def wan(attention, tmp_path_factory):
 
 @pytest.fixture
 def patch_model(monkeypatch):
-    """patch_model(model, settings) with the kernels of fake_kernels.in_a_model() in place of the machine's."""
-    from sagekit.patches.attention import report
+    """patch_model(model, settings) with the kernels of fake_kernels.in_a_model() and no others."""
+    from sagekit.patches.attention import guard, report
     from sagekit.patches.attention.dispatch import Kernels
     from sagekit.patches.attention.host import model as host_model
 
     kernels = {name: fake_kernels.backend(name, **facts) for name, facts in fake_kernels.in_a_model().items()}
     monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels(kernels))
+    # The tiny model's steps take milliseconds; samples are made cheap, so that there is time for all of them.
+    monkeypatch.setattr(guard, "SAMPLE_SECONDS", 1e-9)
     monkeypatch.setattr(report, "_said", set())
     report._runs.clear()
     return host_model.patch_model

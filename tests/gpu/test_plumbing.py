@@ -1,11 +1,8 @@
-"""Every kernel of this machine through the override, over the whole grid of calls. Needs an NVIDIA GPU.
-
-What a kernel does not take runs on the host; either way the answer is that of float32 attention.
-"""
+"""Every kernel of this machine through the override, over the whole grid of calls. Needs an NVIDIA GPU."""
 
 import pytest
+from sagekit.kernels_check import reference
 from sagekit.kernels_check.backends import backends
-from sagekit.kernels_check.reference import relative_error
 from support.plumbing import HEAD_DIMS, HEADS, TOLERANCES, calls
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -20,9 +17,22 @@ HERE = [
 ]
 
 
+def right_answer(qkv, given, head_dim):
+    """Float32 attention, in the form that the call asks for."""
+    from sagekit.patches.attention.host.arguments import broadcastable
+
+    q, k, v = (
+        one if given["skip_reshape"] else one.unflatten(2, (-1, head_dim)).transpose(1, 2) for one in qkv
+    )
+    out = reference.attention(q, k, v, broadcastable(given["mask"]), given.get("scale"))
+    return out if given["skip_output_reshape"] else out.transpose(1, 2).flatten(2)
+
+
 @pytest.mark.parametrize("head_dim", HEAD_DIMS)
 @pytest.mark.parametrize("name", HERE)
-def test_every_form_of_call_gives_what_float32_gives(attention, name, head_dim):
+def test_every_form_of_call_runs_on_the_kernel_exactly_enough_or_gives_the_hosts_own_bits(
+    attention, name, head_dim
+):
     from sagekit.patches.attention.dispatch import Kernels
     from sagekit.patches.attention.host.override import make_override
     from sagekit.patches.attention.host.patch import PATCH_KEY, Patch
@@ -36,13 +46,14 @@ def test_every_form_of_call_gives_what_float32_gives(attention, name, head_dim):
             before = [tensor.clone() for tensor in qkv]
             with torch.inference_mode():
                 out = attention.attention_pytorch(*qkv, HEADS, transformer_options=options, **given)
-                mask = given["mask"]
-                wide = given | {"mask": mask if mask is None or mask.dtype == torch.bool else mask.float()}
-                right = attention.attention_pytorch(*(tensor.float() for tensor in qkv), HEADS, **wide)
-            ran = patch.report.open.kernels()
-            tolerance = backends()[name].tolerance if ran else TOLERANCES[dtype]
-            where = f"{given}, q {tuple(qkv[0].shape)}, k {tuple(qkv[1].shape)}, ran {ran}"
-            assert not any("raised" in note for note in patch.report.open.notes.values()), where
-            assert out.shape == right.shape and out.dtype == dtype, where
-            assert relative_error(out, right) < tolerance, where
+                host = attention.attention_pytorch(*qkv, HEADS, **given)
+                right = right_answer(qkv, given, head_dim)
+            (plan,) = patch.report.open.counts
+            error = reference.relative_error(out, right)
+            where = (
+                f"{given}, q {tuple(qkv[0].shape)} {dtype}, k {tuple(qkv[1].shape)}, {plan.name}: {error:.2g}"
+            )
+            assert plan.why != "raised" and out.shape == host.shape and out.dtype == dtype, where
+            # On the whole call what the plan was measured at on some of its rows, give or take.
+            assert error < 1.5 * patch.settings.budget if plan.name else torch.equal(out, host), where
             assert all(torch.equal(*pair) for pair in zip(before, qkv, strict=True)), where
