@@ -9,6 +9,10 @@ from pathlib import Path
 
 from . import check, rules, verdicts
 from .backends import backends
+from .doctor import DoctorError, Plan, explain, make_plan, read_surroundings, verbs
+from .doctor.plan import WELL
+from .doctor.report import block
+from .doctor.text import answer_lines, plan_lines
 from .environment import Environment, read_environment, with_gpus_from_torch
 from .verdicts import REFUSED, Verdict
 
@@ -21,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         return _run(options)
+    except DoctorError as error:
+        sys.stderr.write(f"{error}\n")
+        return CHECK_FAILED
     except Exception as error:
         sys.stderr.write(f"The kernel check itself failed: {type(error).__name__}: {error}\n")
         return CHECK_FAILED
@@ -38,21 +45,39 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--store", type=Path, help="file of verdicts; default: the ComfyUI around this pack's"
     )
+    verbs.add_options(parser)
     return parser.parse_args(arguments)
 
 
 def _run(options: argparse.Namespace) -> int:
+    verbs.before_reading(options, _PACK)
     comfyui = _comfyui()
-    environment = _with_gpus(read_environment(comfyui))
+    environment = read_environment(comfyui)
+    if options.explain is not None:
+        return verbs.explain_file(options, environment, comfyui)
+    environment = _with_gpus(environment)
+    if verbs.is_asked(options):
+        return verbs.run(options, environment, comfyui, _PACK)
     file = options.store or (comfyui / "user" / "sagekit" / verdicts.FILE_NAME if comfyui else None)
     devices = {gpu.name: f"cuda:{gpu.index}" for gpu in reversed(environment.gpus)} or {"": "cpu"}
     found = {gpu: _check(gpu, device, options) for gpu, device in devices.items()}
     mismatches = rules.mismatches(environment)
+    plan = make_plan(
+        environment,
+        read_surroundings(environment, comfyui),
+        sage3=options.sage3,
+        broken=_broken(found),
+    )
     remark = _keep(file, environment, found)
     if options.json:
-        sys.stdout.write(json.dumps(_as_data(environment, found, mismatches), indent=1) + "\n")
+        data = _as_data(environment, found, mismatches) | {"plan": plan.as_data(private=True)}
+        sys.stdout.write(json.dumps(data, indent=1) + "\n")
+    elif options.report:
+        lines = [*_lines(environment, found, mismatches, remark), "", f"Plan: {plan.outcome}. {plan.summary}"]
+        sys.stdout.write(block(lines, verbs.names(), comfyui) + "\n")
     else:
-        _print(environment, found, mismatches, remark)
+        lines = _lines(environment, found, mismatches, remark)
+        sys.stdout.write("\n".join([*lines, *_plan_lines(plan, found)]) + "\n")
     return _exit_code(found, mismatches)
 
 
@@ -133,7 +158,7 @@ def _as_data(environment: Environment, found, mismatches) -> dict:
     }
 
 
-def _print(environment: Environment, found, mismatches, remark: str) -> None:
+def _lines(environment: Environment, found, mismatches, remark: str) -> list[str]:
     lines = [f"{name}: {value}" for name, value in check.versions_of(environment).items()]
     lines += [f"not read: {one}" for one in environment.unread]
     for gpu, of_gpu in found.items():
@@ -148,5 +173,24 @@ def _print(environment: Environment, found, mismatches, remark: str) -> None:
     if limits := rules.limits(environment):
         lines += ["", "What this machine can not do, whatever is installed:"]
         lines += [f"  {one}" for one in limits]
-    lines += ["", f"Verdicts {remark}."]
-    sys.stdout.write("\n".join(lines) + "\n")
+    return [*lines, "", f"Verdicts {remark}."]
+
+
+def _broken(found: Mapping[str, Mapping[str, Verdict]]) -> dict[str, str]:
+    """SageAttention with its error, where a kernel of it does not import on any GPU."""
+    errors = [
+        verdict.detail
+        for of_gpu in found.values()
+        for name, verdict in of_gpu.items()
+        if verdict.state == verdicts.NOT_IMPORTABLE and name.startswith(("sage1", "sage2"))
+    ]
+    return {"sageattention": errors[0]} if errors else {}
+
+
+def _plan_lines(plan: Plan, found: Mapping[str, Mapping[str, Verdict]]) -> list[str]:
+    """The plan where there is something to do, and what the kernels' errors mean."""
+    bad = (verdicts.CRASHED, verdicts.NOT_IMPORTABLE)
+    errors = {one.detail for of_gpu in found.values() for one in of_gpu.values() if one.state in bad}
+    answers = explain("\n".join(sorted(errors)), plan) if errors else []
+    lines = ["", "What the errors mean:", *answer_lines(answers)] if answers else []
+    return lines if plan.outcome == WELL else [*lines, "", *plan_lines(plan)]

@@ -8,7 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 from sagekit.kernels_check import command
+from sagekit.kernels_check.doctor import Surroundings
+from sagekit.kernels_check.environment import Package
 from sagekit.kernels_check.verdicts import CRASHED, NOT_IMPORTABLE, OK, REFUSED, TIMED_OUT, WRONG, Verdict
+from support.environments import PLAIN_WINDOWS, WINDOWS_313, with_packages
 
 FOLDER = Path(__file__).resolve().parents[2] / "kernels_check"
 
@@ -78,3 +81,151 @@ def test_a_torch_that_does_not_import_is_told_and_costs_nothing_else(monkeypatch
     assert command.main(["--store", str(tmp_path / "verdicts.json")]) in (1, 2)
     said = capsys.readouterr().out
     assert "torch does not import: OSError: libcudart.so.13" in said and "sage2-int8-fp8" in said
+
+
+# The doctor.
+
+
+def test_without_torch_the_plan_says_so_and_starts_nothing(tmp_path):
+    # No site-packages, no socket, no process: what is told comes from files alone.
+    child = subprocess.run(
+        [sys.executable, "-I", "-s", "-S", "-c", GUARDED, str(FOLDER), "--plan", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert child.returncode == 1, child.stderr
+    plan = json.loads(child.stdout)["plan"]
+    assert plan["outcome"] == "nothing-fits" and plan["unfit"][0]["code"] == "torch-missing"
+    assert list(tmp_path.iterdir()) == []
+
+
+GUARDED = """
+import runpy, socket, subprocess, sys
+def forbidden(*args, **kwargs):
+    raise SystemExit("opened a socket or started a process")
+socket.socket.connect = socket.socket.bind = forbidden
+subprocess.Popen.__init__ = forbidden
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("flags", [("-I", "-s"), ("-I", "-s", "-S")], ids=["isolated", "bare"])
+def test_an_error_is_explained_from_a_file_and_from_what_is_pasted(tmp_path, flags):
+    log = tmp_path / "comfyui.log"
+    log.write_text("got prompt\nModuleNotFoundError: No module named 'triton'\n")
+    from_file = run("--explain", str(log), flags=flags)
+    assert (from_file.returncode, from_file.stderr) == (0, "")
+    assert "Triton is not installed in ComfyUI's Python" in from_file.stdout
+    pasted = subprocess.run(
+        [sys.executable, *flags, str(FOLDER), "--explain", "-", "--json"],
+        input=log.read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert [one["code"] for one in json.loads(pasted.stdout)["answers"]] == ["no-triton"]
+
+
+def test_a_text_that_says_nothing_known_says_so_with_code_1(tmp_path):
+    log = tmp_path / "comfyui.log"
+    log.write_text("got prompt\nPrompt executed in 3 seconds\n")
+    done = run("--explain", str(log))
+    assert done.returncode == 1 and "none that is known here" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--explain", "none.log"), "none.log can not be read: No such file or directory."),
+        (("--explain", "."), "can not be read"),
+        (("--python", "."), "is no Python environment"),
+        (("--with-flag",), "--with-flag goes with --write-launcher"),
+        (("--write-launcher",), "in no ComfyUI's custom_nodes"),
+    ],
+)
+def test_bad_input_is_one_clear_line_with_code_3(tmp_path, arguments, words):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 3 and words in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1 and done.stdout == "" and list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def on_a_4090(monkeypatch):
+    """The command reads a Windows machine where something can be installed."""
+    monkeypatch.setattr(command, "read_environment", lambda comfyui: PLAIN_WINDOWS)
+    monkeypatch.setattr(command, "with_gpus_from_torch", lambda environment: environment)
+    for module in (command, command.verbs):
+        monkeypatch.setattr(
+            module, "read_surroundings", lambda environment, comfyui: Surroundings("portable")
+        )
+
+
+def test_a_fix_is_written_where_it_is_asked_for_and_a_second_one_over_it(on_a_4090, tmp_path, capsys):
+    file = tmp_path / "fix.bat"
+    assert command.main(["--write-fix", str(file)]) == 0
+    assert "Read it, close ComfyUI, then start it" in capsys.readouterr().err
+    first = file.read_bytes()
+    assert command.main(["--write-fix", str(file)]) == 0 and file.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["there.bat", "no/such/fix.bat", "."])
+def test_a_file_that_can_not_be_written_is_code_3_and_nothing_is_lost(on_a_4090, tmp_path, capsys, name):
+    (tmp_path / "there.bat").write_text("mine")
+    assert command.main(["--write-fix", str(tmp_path / name)]) == 3
+    assert "othing was written" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["there.bat"]
+    assert (tmp_path / "there.bat").read_text() == "mine"
+
+
+def test_where_there_is_nothing_to_do_no_fix_is_written(on_a_4090, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "read_environment", lambda comfyui: WINDOWS_313)
+    assert command.main(["--write-fix", str(tmp_path / "fix.bat")]) == 1
+    assert "nothing to put into a script" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_the_whole_check_ends_with_the_plan_and_its_json_holds_it(on_a_4090, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "_check", lambda *arguments: {"sdpa-flash": Verdict(OK, 0.001)})
+    store = ["--store", str(tmp_path / "verdicts.json")]
+    command.main(store)
+    assert "1. Install triton-windows>=3.7,<3.8" in capsys.readouterr().out
+    command.main([*store, "--json"])
+    data = json.loads(capsys.readouterr().out)
+    assert {"environment", "kernels", "mismatches", "limits", "plan"} <= set(data)
+    assert data["plan"]["outcome"] == "install"
+    # Programs pass it on: it names no folder of this machine.
+    assert "python_embeded\\\\python.exe" not in json.dumps(data["plan"])
+
+
+def test_what_kernels_die_of_is_explained_and_planned_for(on_a_4090, monkeypatch, tmp_path, capsys):
+    broken = with_packages(WINDOWS_313, sageattention=Package("2.2.0", "cu130torch2.10.0andhigher.post6"))
+    monkeypatch.setattr(command, "read_environment", lambda comfyui: broken)
+    error = "ImportError: DLL load failed while importing _fused: The specified procedure could not be found."
+    monkeypatch.setattr(
+        command, "_check", lambda *arguments: {"sage2-int8-fp8": Verdict(NOT_IMPORTABLE, None, error)}
+    )
+    command.main(["--store", str(tmp_path / "verdicts.json")])
+    said = capsys.readouterr().out
+    assert "What the errors mean:" in said and "SageAttention was built for another torch" in said
+    assert "1. Install sageattention" in said and "--force-reinstall" in said
+
+
+def test_the_report_is_one_block_without_names_or_folders(tmp_path):
+    home = tmp_path / "annemarie"
+    pack = home / "ComfyUI" / "custom_nodes" / "ComfyUI-SageKit"
+    pack.parent.mkdir(parents=True)
+    pack.symlink_to(FOLDER.parent)
+    (home / "ComfyUI" / "main.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-I", "-s", "-S", str(pack / "kernels_check"), "--report"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HOME": str(home), "USER": "annemarie", "PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.strip().split("\n")
+    assert lines[0] == "```text" and lines[-1] == "```" and done.stdout.count("```") == 2
+    assert "annemarie" not in done.stdout and str(tmp_path) not in done.stdout
+    assert "Plan: nothing-fits." in done.stdout and "sage2-int8-fp8" in done.stdout

@@ -1,0 +1,36 @@
+"""The doctor: what to install here and how to go back, what an error means. It changes nothing itself."""
+
+from pathlib import Path
+from typing import Any
+
+from ..environment import Environment
+from .plan import Plan, make_plan
+from .surroundings import Surroundings, read_surroundings
+from .symptoms import Answer, explain
+from .trouble import DoctorError
+
+__all__ = [
+    "Answer",
+    "DoctorError",
+    "Plan",
+    "Surroundings",
+    "explain",
+    "make_plan",
+    "plan_data",
+    "read_surroundings",
+]
+
+
+def plan_data(
+    environment: Environment, comfyui: Path | None = None, *, sage3: bool = False, private: bool = False
+) -> dict[str, Any]:
+    """The plan for this machine as values for JSON.
+
+    Args:
+        environment: The machine, with what torch says of its GPUs where torch is loaded already.
+        comfyui: The folder of the host.
+        sage3: SageAttention 3 is asked for.
+        private: Show no folder of this machine: the commands say "python" for its full path.
+    """
+    around = read_surroundings(environment, comfyui)
+    return make_plan(environment, around, sage3=sage3).as_data(private=private)

@@ -1,0 +1,295 @@
+"""What to install on this machine, with the exact commands, why, and the way back; or why nothing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..backend import Reason
+from ..environment import Environment
+from ..rules import Mismatch, mismatches
+from ..rules.tables import row_of_gpu
+from . import headers, steps, turing
+from .elsewhere import other_ways, serving
+from .findings import Finding, findings
+from .gpus import capabilities, named
+from .report import redact
+from .step import Step, pip
+from .surroundings import Surroundings
+from .wheel import Wheel, choose
+
+# No kernel at all runs before these are put right.
+_TORCH_FIRST = ("torch-gpu", "torch-cuda-too-old-for-gpu", "driver-too-old")
+# What comes out of a plan, from good to bad.
+WELL, NOT_NEEDED, INSTALL, REPAIR, NOTHING_FITS = "well", "not-needed", "install", "repair", "nothing-fits"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do on one machine.
+
+    Attributes:
+        outcome: WELL, NOT_NEEDED, INSTALL, REPAIR or NOTHING_FITS.
+        summary: The same in a sentence or two.
+        steps: What the written fix does, in order.
+        options: What a person may choose beside them; never done by the written fix.
+        serving: The kernels that are here without any install.
+        findings: What is wrong around this Python.
+        mismatches: Versions that do not belong together.
+        unfit: Why what was wanted can not be had.
+        refused: The nearest files that do not fit, each with its reasons.
+        system: Whose command line the texts are quoted for.
+        executable: The Python that the commands are for.
+        kind: What kind of Python that is, in words.
+        host: "Kaggle" or "Colab", where commands are typed into a notebook.
+    """
+
+    outcome: str
+    summary: str
+    steps: tuple[Step, ...] = ()
+    options: tuple[Step, ...] = ()
+    serving: tuple[dict[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    mismatches: tuple[Mismatch, ...] = ()
+    unfit: tuple[Reason, ...] = ()
+    refused: tuple[tuple[Wheel, tuple[Reason, ...]], ...] = ()
+    system: str = ""
+    executable: str = ""
+    kind: str = ""
+    host: str = ""
+
+    @property
+    def stopped_by(self) -> tuple[Finding, ...]:
+        """What must be put right by hand before anything can be installed."""
+        return tuple(one for one in self.findings if one.stops)
+
+    def as_data(self, *, private: bool = False) -> dict[str, Any]:
+        """Values for JSON; with ``private``, no folder of this machine, and "python" for the program."""
+
+        def tell(text: str) -> str:
+            # A switch of cmd.exe, "/S", looks like a path.
+            if not private or len(text) <= 2:
+                return text
+            return "python" if text == self.executable else redact(text)
+
+        return {
+            "outcome": self.outcome,
+            "summary": self.summary,
+            "kind": self.kind,
+            "host": self.host,
+            "steps": [step.as_data(self.system, tell) for step in self.steps],
+            "options": [step.as_data(self.system, tell) for step in self.options],
+            "serving": [dict(one) for one in self.serving],
+            "findings": [one.as_data() for one in self.findings],
+            "mismatches": [one.as_data() for one in self.mismatches],
+            "unfit": [vars(one) for one in self.unfit],
+            "refused": [
+                {"file": wheel.file, "reasons": [vars(one) for one in against]}
+                for wheel, against in self.refused
+            ],
+        }
+
+
+def make_plan(
+    environment: Environment,
+    around: Surroundings | None = None,
+    *,
+    sage3: bool = False,
+    broken: Mapping[str, str] | None = None,
+) -> Plan:
+    """The plan for a machine.
+
+    Args:
+        environment: The machine, with what torch says of its GPUs where that is to be had.
+        around: What the doctor read besides; the default knows nothing of it.
+        sage3: SageAttention 3 is asked for.
+        broken: Packages that the kernel check could not import, each with the error.
+    """
+    around = around or Surroundings()
+    found = tuple(findings(environment, around))
+    common: dict[str, Any] = {
+        "findings": found,
+        "mismatches": (*mismatches(environment), *_not_importable(environment, broken or {})),
+        "serving": tuple(serving(environment)),
+        "system": environment.system,
+        "executable": pip(environment)[0],
+        "kind": around.named,
+        "host": around.host,
+    }
+    if first := next((one for one in common["mismatches"] if one.reason.code in _TORCH_FIRST), None):
+        summary = f"torch itself does not run on this machine: {first.reason}. {first.do}"
+        return Plan(NOTHING_FITS, summary, unfit=(first.reason,), **common | {"serving": ()})
+    if reason := _impossible(environment):
+        return Plan(NOTHING_FITS, _without_sage(environment, reason), unfit=(reason,), **common)
+    if max(capabilities(environment)) < (8, 0):
+        return _on_turing(environment, common)
+    return _with_sage(environment, around, sage3, common)
+
+
+def _not_importable(environment: Environment, broken: Mapping[str, str]) -> Iterable[Mismatch]:
+    """What no version tells: a build of one's own for the torch before this one."""
+    for name, error in broken.items():
+        if name in environment.packages:
+            yield Mismatch(
+                Reason(
+                    "not-importable", f"a {name} that imports", error.splitlines()[0] if error else "an error"
+                ),
+                about=name,
+                do=f"Install a build of {name} for this torch, or build it again.",
+                source="the kernel check on this machine",
+            )
+
+
+def _impossible(environment: Environment) -> Reason | None:
+    """Why no SageAttention can work here, whatever is installed."""
+    torch = environment.torch
+    if torch is None:
+        return Reason("torch-missing", "torch in this Python", "none; is this the Python that runs ComfyUI?")
+    if torch.kind != "cuda":
+        return Reason("torch-not-cuda", "torch built with CUDA, for an NVIDIA GPU", f"torch {torch}")
+    present = capabilities(environment)
+    if not present:
+        gpus = ", ".join(gpu.name for gpu in environment.gpus) or "no GPU that the driver or torch names"
+        return Reason("gpu-unknown", "a GPU whose compute capability is known", gpus)
+    if not any((row := row_of_gpu(one)) and row["sage"] for one in present):
+        return Reason("sage-gpu", "a GPU of capability 7.5 or newer", named(environment))
+    return None
+
+
+def _without_sage(environment: Environment, reason: Reason) -> str:
+    lines = {
+        "torch-missing": "This Python has no torch, so nothing can be planned for it.",
+        "torch-not-cuda": "SageAttention's kernels are for NVIDIA GPUs: there is nothing to install here, "
+        "and ComfyUI runs on PyTorch's attention.",
+        "gpu-unknown": "Without knowing the GPU no file can be chosen; start the check where torch sees it.",
+        "sage-gpu": "No version of SageAttention works on this GPU. "
+        "PyTorch's attention does, and needs no install.",
+    }
+    if reason.code == "torch-not-cuda" and environment.driver is not None and environment.torch.kind == "cpu":
+        return (
+            "torch here is built without CUDA, beside an NVIDIA GPU. A package installed lately may have "
+            f"replaced it: put back the CUDA build of torch {environment.torch.version} first, as ComfyUI's "
+            "own manual tells."
+        )
+    return lines[reason.code]
+
+
+def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
+    """A GPU that only SageAttention 1 serves, and only on an old Triton."""
+    package = environment.packages.get("sageattention")
+    wrong = [
+        one for one in common["mismatches"] if one.about == "sageattention" or "triton" in one.reason.code
+    ]
+    if package is not None and not wrong:
+        return Plan(
+            WELL, "SageAttention is installed as well as this GPU allows; run models in float16.", **common
+        )
+    as_well = [one["what"] for one in common["serving"] if one["as_well"] == "yes"]
+    option = turing.experiment(environment)
+    if as_well:
+        summary = f"No install is needed: {as_well[0]}."
+    else:
+        summary = (
+            "SageAttention 2 has no kernels for this GPU; PyTorch's attention runs, and needs no install."
+        )
+    outcome = REPAIR if wrong and package else NOT_NEEDED if as_well else NOTHING_FITS
+    unfit = (
+        () if as_well else (Reason("sage2-turing", "capability 8.0 for SageAttention 2", named(environment)),)
+    )
+    repair, options = (), [option] if option else []
+    if outcome == REPAIR:
+        summary = f"What is installed does not work on this GPU. {summary}"
+        removal = steps.remove(environment, "sageattention")
+        if isinstance(removal, steps.Unfit):
+            unfit, options = (*unfit, *removal.reasons), [removal.option, *options]
+        else:
+            repair = (removal,)
+    return Plan(outcome, summary, steps=repair, options=tuple(options), unfit=unfit, **common)
+
+
+def _with_sage(environment: Environment, around: Surroundings, sage3: bool, common: dict[str, Any]) -> Plan:
+    told = [*common["mismatches"], *(one.mismatch for one in common["findings"])]
+    wrong = [one for one in told if one.reason.code in steps.REPAIRED]
+    triton = steps.triton(environment)
+    sage = steps.sage(environment, wrong, triton)
+    third = steps.sage3(environment) if sage3 else None
+    if isinstance(triton, Step) and isinstance(sage, steps.Unfit) and not isinstance(third, Step):
+        # One that is there and wrong is still put right; a new one would serve nothing here by itself.
+        triton = triton if steps.has_triton(environment) else None
+    parts = [part for part in (triton, sage, third) if part is not None]
+    installs = [part for part in parts if isinstance(part, Step)]
+    unfit = [part for part in parts if isinstance(part, steps.Unfit)]
+    options = [part.option for part in unfit if part.option is not None]
+    missing = isinstance(sage, steps.Unfit)
+    if missing:
+        options += other_ways(environment)
+    todo = _in_order(environment, around, common["findings"], installs, triton)
+    outcome = _outcome(todo, missing, bool(wrong), common)
+    asked = ["sageattention"] * missing + ["sageattn3"] * isinstance(third, steps.Unfit)
+    none_fits = [choice for name in asked if (choice := choose(environment, name)).wheel is None]
+    return Plan(
+        outcome,
+        _summary(outcome, common, todo),
+        steps=tuple(todo),
+        options=tuple(options),
+        unfit=tuple(reason for part in unfit for reason in part.reasons),
+        refused=tuple(one for choice in none_fits for one in _nearest(choice.refused)),
+        **common,
+    )
+
+
+def _in_order(
+    environment: Environment,
+    around: Surroundings,
+    found: tuple[Finding, ...],
+    installs: list[Step],
+    triton: Step | steps.Unfit | None,
+) -> list[Step]:
+    """What pip itself needs, then what Triton compiles with, then the packages, then the stale cache."""
+    first = [one.step for one in found if one.step is not None] if installs else []
+    if steps.has_triton(environment) or isinstance(triton, Step):
+        first.append(headers.step(environment, around))
+    last = steps.clear_cache(environment, around) if isinstance(triton, Step) else None
+    return [step for step in (*first, *installs, last) if step is not None]
+
+
+def _nearest(refused: Iterable[tuple[Wheel, tuple[Reason, ...]]]) -> list[tuple[Wheel, tuple[Reason, ...]]]:
+    """Those with the fewest reasons, a handful; a file for another system is near to nobody."""
+    here = [one for one in refused if not any(reason.code == "wheel-platform" for reason in one[1])]
+    fewest = min((len(against) for _, against in here), default=0)
+    return [one for one in here if len(one[1]) == fewest][:5]
+
+
+def _outcome(todo: list[Step], missing: bool, wrong: bool, common: dict[str, Any]) -> str:
+    as_well = any(one["as_well"] == "yes" for one in common["serving"])
+    if not todo:
+        if missing:
+            return NOT_NEEDED if as_well else NOTHING_FITS
+        return REPAIR if wrong or any(not one.remark for one in common["findings"]) else WELL
+    # The folders include and libs alone: Triton is there and can not compile.
+    if wrong or not any(step.changes for step in todo):
+        return REPAIR
+    return NOT_NEEDED if as_well else INSTALL
+
+
+def _summary(outcome: str, common: dict[str, Any], todo: list[Step]) -> str:
+    names = " and ".join(dict.fromkeys(one["kernel"] for one in common["serving"])) or "PyTorch's attention"
+    if outcome == WELL:
+        return "What is installed belongs together; there is nothing to do."
+    if outcome == NOT_NEEDED:
+        as_well = next(one["what"] for one in common["serving"] if one["as_well"] == "yes")
+        more = " The steps are for those who want SageAttention too." if todo else ""
+        return f"No install is needed: {as_well}.{more}"
+    if outcome == INSTALL:
+        return (
+            f"Nothing is broken: without any install the node runs on {names}. The steps add SageAttention."
+        )
+    if outcome == REPAIR:
+        return (
+            "Something does not fit. The steps put it right."
+            if todo
+            else "Something is to be put right by hand."
+        )
+    return (
+        "No built SageAttention fits this machine as it is, and nothing has to change for that: "
+        f"without any install the node runs on {names}."
+    )

@@ -1,0 +1,64 @@
+"""One block to paste into an issue: versions, verdicts and the plan, and nobody's name or folders."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from ..environment import PACKAGES
+
+# A path is told from here on; of any other its last part alone, where that is a program or a module.
+_TOLD_FROM = ("site-packages", "dist-packages", "kernels_check", "custom_nodes")
+_TOLD_ENDS = ("py", "pyd", "so", "dll", "exe", "bat", "sh", "json", "log")
+_END = rf"\.(?:{'|'.join(_TOLD_ENDS)})\b"
+_DRIVE = r"(?:\\\\\?\\)?(?:[A-Za-z]:[\\/]|\\\\[^\\/\s\"']+[\\/])"
+_LETTER = r"[^\"'<>|:*?\r\n,;()\[\]]"
+# Folders may have spaces: up to the first known ending, else as far as a path can go.
+_WINDOWS_PATH = re.compile(rf"{_DRIVE}(?:{_LETTER}*?{_END}|{_LETTER}*)")
+_QUOTED_PATH = re.compile(r"(?<=[\"'])[~/][^\"'\n]*(?=[\"'])")
+_POSIX_PATH = re.compile(r"(?<![\w.:/~])(?:~|/(?=[^/\s]))[^\s\"'<>|:,;()\[\]]*")
+# A web address looks like a path and gives nobody away.
+_ADDRESS = re.compile(r"(?:https?|git\+https)://[^\s\"']+")
+
+
+def block(lines: Iterable[str], names: Iterable[str] = (), comfyui: Path | None = None) -> str:
+    """The lines as one block for a forum, redacted.
+
+    Args:
+        lines: What the check printed.
+        names: Of the user and the computer, which are taken out wherever they stand.
+        comfyui: The folder of the host: its own name is the first part that is told.
+    """
+    return "\n".join(["```text", *(redact(line, names, comfyui) for line in lines), "```"])
+
+
+def redact(line: str, names: Iterable[str] = (), comfyui: Path | None = None) -> str:
+    """A line without user names, computer names, and folders outside ComfyUI."""
+    told_from = [*_TOLD_FROM, *([comfyui.name] if comfyui else [])]
+    kept: list[str] = []
+
+    def keep(match: re.Match[str]) -> str:
+        kept.append(match[0])
+        return f"\0{len(kept) - 1}\0"
+
+    line = _ADDRESS.sub(keep, line)
+    line = _WINDOWS_PATH.sub(lambda match: _short(PureWindowsPath(match[0].rstrip()), told_from), line)
+    for paths in (_QUOTED_PATH, _POSIX_PATH):
+        line = paths.sub(lambda match: _short(PurePosixPath(match[0]), told_from), line)
+    for name in sorted(set(names), key=len, reverse=True):
+        line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<name>", line, flags=re.IGNORECASE)
+    return re.sub("\0(\\d+)\0", lambda match: kept[int(match[1])], line)
+
+
+def names_to_hide(environ: Mapping[str, str], home: str, computer: str) -> list[str]:
+    """The names that a report must not tell: those long enough to be one, and no part of a package's."""
+    found = [environ.get(name, "") for name in ("USERNAME", "USER", "LOGNAME", "COMPUTERNAME", "HOSTNAME")]
+    found += [PureWindowsPath(home).name, Path(home).name, computer]
+    return [name for name in found if len(name) > 2 and not any(name.lower() in one for one in PACKAGES)]
+
+
+def _short(path: PureWindowsPath | PurePosixPath, told_from: list[str]) -> str:
+    parts = path.parts
+    for place, part in enumerate(parts):
+        if part in told_from:
+            return ".../" + "/".join(parts[place:])
+    return f".../{path.name}" if path.suffix[1:].lower() in _TOLD_ENDS else "..."

@@ -1,0 +1,237 @@
+"""The steps of a plan for a GPU that SageAttention 2 serves: Triton, SageAttention, a stale cache."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..backend import Reason
+from ..environment import Environment, fork
+from ..environment.build import SAGE_1
+from ..rules import Mismatch
+from ..rules.tables import numbers, row_of_gpu, triton_of
+from . import wheel
+from .gpus import capabilities
+from .step import Change, Command, Step, pip
+from .surroundings import Surroundings
+from .triton import Triton, triton_for
+from .undo import way_back
+
+# The codes of what a reinstall puts right.
+REPAIRED = frozenset(
+    {
+        "two-copies",
+        "build-torch",
+        "build-cuda",
+        "build-gpu",
+        "known-bad-build",
+        "modules-python",
+        "not-importable",
+        "triton-torch",
+        "triton-missing",
+    }
+)
+_NO_INDEX = (
+    "The build of {name} that is installed now, {version}, is in no index, so no command brings it back: "
+    "keep a copy of its folders in site-packages first."
+)
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """What was wanted and can not be had.
+
+    Attributes:
+        reasons: Why.
+        option: What a person may do instead.
+    """
+
+    reasons: tuple[Reason, ...]
+    option: Step | None = None
+
+
+def has_triton(environment: Environment) -> bool:
+    """Whether an import would find one."""
+    return triton_of(environment) is not None
+
+
+def triton(environment: Environment) -> Step | Unfit | None:
+    """Installs the Triton that belongs to torch; None where it is there."""
+    wanted, there = triton_for(environment), triton_of(environment)
+    if isinstance(wanted, Reason):
+        # One that is installed and that no table judges is left alone.
+        return None if there else Unfit((wanted,))
+    if there is not None and wanted.takes(there[1]) and not there[1].copies:
+        return None
+    if reason := _too_old_for_the_gpu(wanted, environment):
+        return Unfit((reason,))
+    # The fork and the original bring the same module: of two, both have to go first.
+    other = there[0] if there is not None and there[0] != wanted.name else None
+    return _install_triton(environment, wanted, other)
+
+
+def _install_triton(environment: Environment, wanted: Triton, other: str | None) -> Step | Unfit:
+    back = _ways_back(environment, [wanted.name, *([other] if other else [])])
+    if isinstance(back, Unfit):
+        return back
+    there = environment.packages.get(wanted.name)
+    remove = _uninstall(environment, other) if other else ()
+    if there is not None and there.copies:
+        remove += _uninstall(environment, wanted.name)
+    newest = f"; the newest known is {wanted.newest}" if wanted.newest else ""
+    return Step(
+        "install-triton",
+        f"Install {wanted.requirement}",
+        (
+            f"It is the one that belongs to torch {environment.torch}{newest}.",
+            "SageAttention quantises with it, and torch.compile needs it.",
+        ),
+        commands=(*remove, pip(environment, "install", "--upgrade", "--no-deps", wanted.requirement)),
+        undo=back,
+        changes=_changes(environment, {wanted.name: wanted.requirement} | ({other: None} if other else {})),
+        sources=(wanted.source,),
+    )
+
+
+def _too_old_for_the_gpu(wanted: Triton, environment: Environment) -> Reason | None:
+    rows = [row for one in capabilities(environment) if (row := row_of_gpu(one))]
+    limits = [row["triton_from"] for row in rows if "triton_from" in row]
+    # Only where every GPU asks for more: on a mixed machine the others are served.
+    if len(limits) == len(rows) and limits and numbers(wanted.specifier)[:2] < min(map(numbers, limits)):
+        return Reason("triton-gpu", f"Triton {limits[0]} or newer for this GPU", f"torch {environment.torch}")
+    return None
+
+
+def sage(
+    environment: Environment, wrong: Iterable[Mismatch], triton_step: Step | Unfit | None
+) -> Step | Unfit | None:
+    """Installs the SageAttention that fits; None where a good one is there."""
+    package = environment.packages.get("sageattention")
+    wrong = [one for one in wrong if one.about == "sageattention"]
+    old = package is not None and fork(package) == SAGE_1
+    if package is not None and not wrong and not old:
+        return None
+    if isinstance(triton_step, Unfit):
+        return Unfit((Reason("triton-needed", "Triton for SageAttention", "none that fits"),))
+    chosen = wheel.choose(environment, "sageattention").wheel
+    if chosen is None:
+        # A version 1 that works stays: nothing better fits, and nothing is wrong with it.
+        if old and not wrong:
+            return None
+        return Unfit(
+            (Reason("wheel-none", "a built SageAttention for this machine", "none"),), _removal(environment)
+        )
+    reasons = [f"What is installed does not fit: {one.reason}." for one in wrong]
+    if old:
+        reasons.append(
+            "Version 1 is wrong at most key lengths and slower; version 2 has its kernels and more."
+        )
+    return _install(environment, "sageattention", chosen, reasons)
+
+
+def sage3(environment: Environment) -> Step | Unfit | None:
+    """Installs SageAttention 3, where it is asked for."""
+    if "sageattn3" in environment.packages:
+        return None
+    chosen = wheel.choose(environment, "sageattn3").wheel
+    if chosen is None:
+        return Unfit((Reason("wheel-none", "a built SageAttention 3 for this machine", "none"),))
+    return _install(
+        environment,
+        "sageattn3",
+        chosen,
+        ["FP4 is much coarser than version 2, and it has crashed on Windows (thu-ml/SageAttention#357)."],
+    )
+
+
+def _removal(environment: Environment) -> Step | None:
+    if "sageattention" not in environment.packages:
+        return None
+    found = remove(environment, "sageattention")
+    return found.option if isinstance(found, Unfit) else found
+
+
+def remove(environment: Environment, name: str) -> Step | Unfit:
+    """Takes a package out that only does harm; as an option only where it could not be brought back."""
+    back = _ways_back(environment, [name])
+    if isinstance(back, Unfit):
+        return back
+    return Step(
+        f"remove-{name}",
+        f"Remove {name}",
+        ("It does not work here, and everything that would use it runs on other kernels without it.",),
+        commands=_uninstall(environment, name),
+        undo=back,
+        changes=_changes(environment, {name: None}),
+    )
+
+
+def clear_cache(environment: Environment, around: Surroundings) -> Step | None:
+    """Empties what another Triton compiled; None where there is nothing."""
+    if not (has_triton(environment) and around.triton_cache_there and around.triton_cache_writable):
+        return None
+    windows = environment.system == "windows"
+    command: Command = ("rmdir", "/S", "/Q") if windows else ("rm", "-r", "-f")
+    return Step(
+        "clear-triton-cache",
+        "Empty Triton's cache",
+        ("Modules in it were compiled for another Triton and may not load. It fills again by itself.",),
+        commands=((*command, around.triton_cache),),
+        sources=("woct0rdho/triton-windows#14, #21",),
+    )
+
+
+def _install(environment: Environment, name: str, chosen: wheel.Wheel, reasons: list[str]) -> Step | Unfit:
+    back = _ways_back(environment, [name])
+    package = environment.packages.get(name)
+    copies = _uninstall(environment, name) if package is not None and package.copies else ()
+    again = ("--force-reinstall",) if package is not None else ()
+    step = Step(
+        "install-sage" if name == "sageattention" else "install-sage3",
+        f"Install {name} {chosen.version}",
+        (
+            *reasons,
+            *wheel.why(chosen, environment),
+            "--no-deps keeps pip from changing torch for it.",
+        ),
+        commands=(*copies, pip(environment, "install", "--no-deps", *again, chosen.target)),
+        undo=() if isinstance(back, Unfit) else back,
+        changes=_changes(environment, {name: chosen.file}),
+        wheel=chosen,
+        sources=(chosen.source,),
+    )
+    if isinstance(back, Unfit):
+        by_hand = _NO_INDEX.format(name=name, version=package.full_version)
+        return Unfit(back.reasons, Step(**vars(step) | {"undo_by_hand": by_hand}))
+    return step
+
+
+def _uninstall(environment: Environment, name: str) -> tuple[Command, ...]:
+    """Once for every copy: pip takes out the one it finds first."""
+    copies = 1 + len(environment.packages[name].copies)
+    return (pip(environment, "uninstall", "-y", name),) * copies
+
+
+def _ways_back(environment: Environment, names: list[str]) -> tuple[Command, ...] | Unfit:
+    """The commands that bring back several packages; removals first, since two may hold the same module."""
+    found = {name: way_back(name, environment) for name in names}
+    lost = [name for name, commands in found.items() if commands is None]
+    if lost:
+        package = environment.packages[lost[0]]
+        reason = Reason("no-way-back", "a build that can be had again", f"{lost[0]} {package.full_version}")
+        by_hand = _NO_INDEX.format(name=lost[0], version=package.full_version)
+        option = Step(
+            f"replace-{lost[0]}",
+            f"Replace {lost[0]} {package.full_version} by hand",
+            commands=_uninstall(environment, lost[0]),
+            undo_by_hand=by_hand,
+        )
+        return Unfit((reason,), option)
+    ordered = sorted(found.values(), key=lambda commands: "uninstall" not in commands[0])
+    return tuple(command for commands in ordered for command in commands)
+
+
+def _changes(environment: Environment, after: dict[str, str | None]) -> tuple[Change, ...]:
+    packages = environment.packages
+    return tuple(
+        Change(name, packages[name].full_version if name in packages else None, one)
+        for name, one in after.items()
+    )

@@ -1,0 +1,62 @@
+"""A plan, findings and answers as lines for a terminal."""
+
+from collections.abc import Iterator
+
+from .plan import Plan
+from .step import Step, shown
+from .symptoms import Answer
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan, with the commands as they are to be typed."""
+    lines = [f"Plan for {plan.kind}: {plan.summary}"]
+    if plan.findings:
+        lines += ["", "Around this Python:"]
+        lines += [f"  {'' if one.remark else '! '}{one.mismatch}" for one in plan.findings]
+    if plan.serving:
+        lines += ["", "Here already, without any install:"]
+        lines += [f"  {one['kernel']}: {one['what']}" for one in plan.serving]
+    for number, step in enumerate(plan.steps, 1):
+        lines += ["", *_step_lines(f"{number}. {step.title}", step, plan.system)]
+    if plan.unfit:
+        lines += ["", "What does not fit:"]
+        lines += [f"  {reason.with_code}" for reason in plan.unfit]
+    if plan.refused:
+        lines += ["", "The nearest files, and what would have to be otherwise for them:"]
+        lines += [f"  {wheel.file}: {'; '.join(map(str, against))}" for wheel, against in plan.refused]
+    for step in plan.options:
+        lines += ["", *_step_lines(f"Another way: {step.title}", step, plan.system)]
+    if any(step.commands for step in (*plan.steps, *plan.options)):
+        if plan.system == "windows":
+            lines += [
+                "",
+                "The commands are for cmd.exe; in PowerShell put & and a space before the first quote.",
+            ]
+        if plan.host:
+            lines += ["", "In a cell of the notebook put ! before each command."]
+    return lines
+
+
+def answer_lines(answers: list[Answer]) -> list[str]:
+    """Causes and fixes, most specific first."""
+    if not answers:
+        return ["This text is none that is known here. Paste it with --report into an issue of this pack."]
+    lines: list[str] = []
+    for answer in answers:
+        lines += ["", f"{answer.line}", f"  cause: {answer.cause}", f"  fix: {answer.fix}"]
+        lines += [f"    {command}" for command in answer.commands]
+        lines += [f"  [{answer.code}, {answer.confidence} confidence; {', '.join(answer.sources)}]"]
+    return lines[1:]
+
+
+def _step_lines(title: str, step: Step, system: str) -> Iterator[str]:
+    yield title
+    yield from (f"   {line}" for line in step.why)
+    if step.by_hand:
+        yield f"   By hand: {step.by_hand}"
+    yield from (f"     {shown(command, system)}" for command in step.commands)
+    if step.undo or step.undo_by_hand:
+        yield "   To go back:"
+        yield from (f"     {shown(command, system)}" for command in step.undo)
+        if step.undo_by_hand:
+            yield f"     {step.undo_by_hand}"

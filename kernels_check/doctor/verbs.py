@@ -1,0 +1,123 @@
+"""What the command line asks of the doctor, one function a verb; each returns the exit code."""
+
+import json
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..environment import Environment
+from . import other_python
+from .fix import write_fix
+from .launcher import write_launcher
+from .plan import NOTHING_FITS, REPAIR, Plan, make_plan
+from .report import names_to_hide
+from .surroundings import read_surroundings
+from .symptoms import decode, explain
+from .text import answer_lines, plan_lines
+from .trouble import DoctorError
+
+FINE, REFUSED = 0, 1
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The doctor's options."""
+    group = parser.add_argument_group(
+        "doctor", "None of these installs anything; a written file is yours to start."
+    )
+    group.add_argument("--plan", action="store_true", help="only what to install here, and how to go back")
+    group.add_argument("--sage3", action="store_true", help="plan SageAttention 3 too (FP4, RTX 50 only)")
+    group.add_argument("--explain", metavar="FILE", help="what a log or error means; - reads what you paste")
+    group.add_argument(
+        "--write-fix", metavar="FILE", type=Path, help="the plan as a .bat or .sh to read and start"
+    )
+    group.add_argument(
+        "--write-launcher",
+        metavar="FILE",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        help="a launch file beside ComfyUI's own; the node needs no flag",
+    )
+    group.add_argument("--with-flag", action="store_true", help="the launch file has --use-sage-attention")
+    group.add_argument(
+        "--report", action="store_true", help="one block without names or folders, for an issue"
+    )
+    group.add_argument(
+        "--python", metavar="FOLDER", type=Path, help="make sure that it is this Python that runs"
+    )
+
+
+def before_reading(options: Namespace, pack: Path) -> None:
+    """What can be refused before the machine is read."""
+    if options.python is not None:
+        other_python.expect(options.python, pack)
+    if options.with_flag and options.write_launcher is None:
+        raise DoctorError("--with-flag goes with --write-launcher. Nothing was written.")
+
+
+def is_asked(options: Namespace) -> bool:
+    """Whether a verb is asked for that needs no kernel to be tried."""
+    return options.plan or options.write_fix is not None or options.write_launcher is not None
+
+
+def run(options: Namespace, environment: Environment, comfyui: Path | None, pack: Path) -> int:
+    """Plans, and writes what is asked for."""
+    around = read_surroundings(environment, comfyui)
+    plan = make_plan(environment, around, sage3=options.sage3)
+    code = outcome(plan)
+    if options.plan:
+        say(plan_lines(plan), {"plan": plan.as_data()}, options.json)
+    if options.write_fix is not None:
+        code = _fix(options.write_fix, plan, environment, pack)
+    if options.write_launcher is not None:
+        file = None if options.write_launcher == Path() else options.write_launcher
+        written = write_launcher(file, environment, around, flag=options.with_flag)
+        sys.stderr.write(f"{written} is written. The node Patch Sage Attention needs no launch flag.\n")
+        code = FINE if options.write_fix is None else code
+    return code
+
+
+def outcome(plan: Plan) -> int:
+    """The exit code that a plan stands for."""
+    return REFUSED if plan.outcome in (REPAIR, NOTHING_FITS) else FINE
+
+
+def explain_file(options: Namespace, environment: Environment, comfyui: Path | None) -> int:
+    """Answers a log; 1 where it says nothing known."""
+    text = _read(options.explain)
+    plan = make_plan(environment, read_surroundings(environment, comfyui))
+    answers = explain(text, plan)
+    say(answer_lines(answers), {"answers": [one.as_data() for one in answers]}, options.json)
+    return FINE if answers else REFUSED
+
+
+def say(lines: list[str], data: dict, as_json: bool) -> None:
+    """Prints one of the two."""
+    sys.stdout.write((json.dumps(data, indent=1) if as_json else "\n".join(lines)) + "\n")
+
+
+def _fix(file: Path, plan: Plan, environment: Environment, pack: Path) -> int:
+    if not plan.steps:
+        sys.stderr.write(f"There is nothing to put into a script. {plan.summary} Nothing was written.\n")
+        return REFUSED
+    write_fix(file, plan, environment, pack)
+    start = f'"{file}"' if plan.system == "windows" else f'sh "{file}"'
+    sys.stderr.write(f"{file} is written. Read it, close ComfyUI, then start it: {start}\n")
+    return FINE
+
+
+def _read(named: str) -> str:
+    if named == "-":
+        return decode(sys.stdin.buffer.read())
+    try:
+        return decode(Path(named).read_bytes())
+    except OSError as error:
+        raise DoctorError(f"{named} can not be read: {error.strerror or error}.") from None
+
+
+def names() -> list[str]:
+    """The names of this user and computer, for a report to leave out."""
+    # Not platform.node(): on Windows it asks what can hang, and COMPUTERNAME says it.
+    computer = os.uname().nodename if hasattr(os, "uname") else ""
+    return names_to_hide(os.environ, os.path.expanduser("~"), computer)
