@@ -5,6 +5,10 @@
 
 A choice is `plain` (the host as it is), `core:NAME` (the host's own attention node, such as
 `core:comfy kitchen attention`), `kj:MODE` (KJNodes' Sage node) or a value of our node's input `kernel`.
+`ours:`, `core:` and `kj:` also take `compile` (their node for torch.compile), and `ours:` and `kj:` take
+`fp16` (FP16 accumulation), alone or joined by plus signs: `ours:auto+compile+fp16`, `core:compile`,
+`kj:compile+auto`. Whatever compiles starts from empty caches; "first image" is the warm-up step and the
+other steps of one image at the step time.
 The quantity is the median time of one sampling step after the first, the device synchronised before each
 reading. Plain runs first and last: the distance between the two is the spread to judge a ratio by.
 The error is norm(out - plain) / norm(plain) of the final latent, same seed and noise.
@@ -27,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sampling_child import MARK, PACK, VERDICTS, run_child
+from sampling_child import MARK, PACK, VERDICTS, parts_of, run_child
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -45,6 +49,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--steps", type=int, default=4, help="steps of one sampling, the first one not counted"
+    )
+    parser.add_argument(
+        "--image-steps", type=int, default=20, help='steps of the image in the column "first image"'
     )
     parser.add_argument("--repeats", type=int, default=2, help="timed samplings of each choice")
     parser.add_argument(
@@ -150,6 +157,8 @@ def run_model(name: str, folder: Path, arguments: argparse.Namespace) -> dict[st
     rows = [result["rows"][turn] for turn in sorted(result["rows"])]
     plain = [reading for row in rows if row["choice"] == "plain" for reading in row.get("steps_ms", ())]
     for row in rows:
+        if "step_ms" in row:
+            row["image_ms"] = row["first_ms"] + (arguments.image_steps - 1) * row["step_ms"]
         row["speed"] = statistics.median(plain) / row["step_ms"] if plain and "step_ms" in row else None
     return result | {"rows": rows}
 
@@ -158,12 +167,13 @@ def table(result: dict[str, Any]) -> str:
     """One model's rows as a Markdown table."""
     lines = [
         f"\n{result['about']}\n",
-        "| choice | step ms | min - max | speed over plain | error | finite | peak GiB | warm-up s | calls |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| choice | step ms | min - max | speed over plain | error | finite | peak GiB | warm-up s "
+        "| first image s | calls |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
         if "failure" in row:
-            lines.append(f"| {row['choice']} | {row['failure'].replace('|', '/')} |" + " |" * 7)
+            lines.append(f"| {row['choice']} | {row['failure'].replace('|', '/')} |" + " |" * 8)
             continue
         speed = "-" if row["speed"] is None else f"{row['speed']:.3f}"
         error = "-" if row.get("error") is None else f"{row['error']:.2e}"
@@ -172,14 +182,15 @@ def table(result: dict[str, Any]) -> str:
         calls = ", ".join(f"{kernel} {count}" for kernel, count in (row["calls"] or {}).items()) or "-"
         low, high = min(row["steps_ms"]), max(row["steps_ms"])
         times = f"{row['step_ms']:.1f} | {low:.1f} - {high:.1f} | {speed}"
-        rest = f"{peak} | {row['first_ms'] / 1000:.2f} | {calls}"
+        rest = f"{peak} | {row['first_ms'] / 1000:.2f} | {row['image_ms'] / 1000:.1f} | {calls}"
         lines.append(f"| {row['choice']} | {times} | {error} | {finite} | {rest} |")
     return "\n".join(lines)
 
 
 def prove(folder: Path, arguments: argparse.Namespace) -> None:
     """The kernel check, once for all children: our node runs no kernel that has not passed it here."""
-    ours = [choice for choice in choices_of(arguments) if choice != "plain" and ":" not in choice]
+    named = (choice.removeprefix("ours:") for choice in choices_of(arguments) if choice != "plain")
+    ours = [name for name in named if ":" not in name and parts_of(name)[0]]
     if arguments.device == "cuda" and ours:
         store = ["--store", str(folder / VERDICTS)]
         check = subprocess.run(

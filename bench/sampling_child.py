@@ -13,6 +13,7 @@ import math
 import os
 import statistics
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Callable
@@ -88,8 +89,18 @@ def load_pack(verdicts: Path) -> None:
     proofs.PROOFS.read(verdicts, environment.read_environment())
 
 
-def patch_with_kjnodes(model: Any, mode: str, folder: Path | None) -> Any:
-    """Patch with KJNodes' Sage node; its __init__ imports far more than that node, so it is left out."""
+def parts_of(name: str) -> tuple[str, bool, bool]:
+    """A choice behind its colon, as (attention, compiles, fp16): "auto+fp16" is ("auto", False, True).
+
+    Names of kernels have plus signs of their own.
+    """
+    words = name.split("+")
+    attention = "+".join(word for word in words if word not in ("compile", "fp16"))
+    return attention, "compile" in words, "fp16" in words
+
+
+def patch_with_kjnodes(model: Any, name: str, folder: Path | None) -> Any:
+    """Patch with KJNodes' nodes; its __init__ imports far more than those, so it is left out."""
     if folder is None:
         raise ValueError("a kj: choice needs --kjnodes")
     if "kjnodes" not in sys.modules:
@@ -97,16 +108,50 @@ def patch_with_kjnodes(model: Any, mode: str, folder: Path | None) -> Any:
         package.__path__ = [str(folder)]
         sys.modules["kjnodes"] = package
     module = importlib.import_module("kjnodes.nodes.model_optimization_nodes")
-    return module.PathchSageAttentionKJ().patch(model, mode)[0]
+    attention, compiles, fp16 = parts_of(name)
+    if attention:
+        model = module.PathchSageAttentionKJ().patch(model, attention)[0]
+    if fp16:
+        model = module.ModelPatchTorchSettings().patch(model, True)[0]
+    if compiles:
+        # Its own defaults throughout.
+        model = module.TorchCompileModelAdvanced().patch(
+            model, "inductor", False, "default", "false", 64, True, False
+        )[0]
+    return model
 
 
 def patch_with_core(model: Any, name: str) -> Any:
-    """Patch with the host's own node, which takes PyTorch for a name it lacks: here that is an error."""
-    node = importlib.import_module("comfy_extras.nodes_model_advanced").ModelAttentionBackend
-    offered = node.INPUT_TYPES()["required"]["attention"][0]
-    if name not in offered:
-        raise ValueError(f"the host offers {', '.join(offered)}, not {name}")
-    return node().patch(model, name)[0]
+    """Patch with the host's own nodes; one takes PyTorch for a name it lacks: here that is an error."""
+    attention, compiles, fp16 = parts_of(name)
+    if fp16:
+        raise ValueError("the host has FP16 accumulation as a launch flag only")
+    if attention:
+        node = importlib.import_module("comfy_extras.nodes_model_advanced").ModelAttentionBackend
+        offered = node.INPUT_TYPES()["required"]["attention"][0]
+        if attention not in offered:
+            raise ValueError(f"the host offers {', '.join(offered)}, not {attention}")
+        model = node().patch(model, attention)[0]
+    if compiles:
+        node = importlib.import_module("comfy_extras.nodes_torch_compile").TorchCompileModel
+        model = node.execute(model, "inductor").args[0]
+    return model
+
+
+def patch_with_ours(model: Any, name: str, arguments: argparse.Namespace) -> Any:
+    """Patch with the nodes of this pack, their other inputs at their defaults."""
+    load_pack(arguments.reference.with_name(VERDICTS))
+    attention, compiles, fp16 = parts_of(name)
+    if attention:
+        node = importlib.import_module("sagekit.nodes.patch_sage_attention").PatchSageAttention
+        model = node.execute(model=model, kernel=attention, quality=arguments.quality).args[0]
+    if fp16:
+        node = importlib.import_module("sagekit.nodes.patch_fp16_accumulation").PatchFP16Accumulation
+        model = node.execute(model=model).args[0]
+    if compiles:
+        node = importlib.import_module("sagekit.nodes.patch_torch_compile").PatchTorchCompile
+        model = node.execute(model=model).args[0]
+    return model
 
 
 def patch(model: Any, choice: str, arguments: argparse.Namespace) -> Any:
@@ -117,18 +162,23 @@ def patch(model: Any, choice: str, arguments: argparse.Namespace) -> Any:
         return patch_with_core(model, name)
     if name and family == "kj":
         return patch_with_kjnodes(model, name, arguments.kjnodes)
-    load_pack(arguments.reference.with_name(VERDICTS))
-    node = importlib.import_module("sagekit.nodes.patch_sage_attention").PatchSageAttention
-    output = node.execute(
-        model=model,
-        kernel=choice,
-        quality=arguments.quality,
-        start_percent=0.0,
-        end_percent=1.0,
-        exact_first_blocks=0,
-        exact_last_blocks=0,
-    )
-    return output.args[0]
+    return patch_with_ours(model, name if family == "ours" else choice, arguments)
+
+
+def forget_compiled_code(choice: str) -> None:
+    """Nothing that an earlier choice compiled serves this one, on disk or in memory."""
+    if "compile" not in choice:
+        return
+    import torch
+    from torch._inductor.utils import clear_caches
+
+    folder = tempfile.mkdtemp(prefix="bench-")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+    os.environ["TRITON_CACHE_DIR"] = str(Path(folder) / "triton")
+    torch._dynamo.reset()
+    clear_caches()
+    if "sagekit" in sys.modules:
+        importlib.import_module("sagekit.patches.compile.compiled").forget()
 
 
 def calls_of(model: Any) -> dict[str, int] | None:
@@ -243,6 +293,7 @@ def run_child(arguments: argparse.Namespace, choices: list[str]) -> None:
     for turn in map(int, arguments.turns.split(",")):
         say("start", turn=turn)
         try:
+            forget_compiled_code(choices[turn])
             patched = patch(model, choices[turn], arguments)
             facts, latent = measure(architecture, patched, arguments, device)
             if choices[turn] == "plain" or arguments.reference.exists():

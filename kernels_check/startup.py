@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from . import check, rules, verdicts
+from . import check, verdicts
 from .backend import Backend
 from .environment import Environment
 from .launch_flags import FLAGS, declare
@@ -66,6 +66,9 @@ def spelled(flag: str) -> str:
 
 def block(flag: str, verdict: Verdict, environment: Environment, pack: Path, cleared: bool) -> str:
     """What a user reads about a flag whose kernel is not usable: what was asked, what is wrong, the fix."""
+    # Not needed by a start that finds all well, which has 50 ms.
+    from . import rules
+
     now = (
         "ComfyUI starts with PyTorch's attention instead"
         if cleared

@@ -4,7 +4,9 @@ from comfy_api.latest import ComfyExtension, io
 
 from .. import web_api
 from ..patches.attention.host import background
+from .patch_fp16_accumulation import PatchFP16Accumulation
 from .patch_sage_attention import PatchSageAttention
+from .patch_torch_compile import PatchTorchCompile
 
 
 class SageKitExtension(ComfyExtension):
@@ -14,4 +16,4 @@ class SageKitExtension(ComfyExtension):
         # Here rather than in on_load, which hosts before 0.13 never call.
         web_api.register()
         background.start()
-        return [PatchSageAttention]
+        return [PatchSageAttention, PatchTorchCompile, PatchFP16Accumulation]

@@ -29,7 +29,7 @@ class PatchSageAttention(io.ComfyNode):
                     options=[AUTO, OFF, *backends()],
                     default=AUTO,
                     tooltip=(
-                        "auto: the fastest kernel for each size of call, measured on your GPU the first time. "
+                        "auto: the fastest kernel for each size of call, measured on your GPU once. "
                         "off: ComfyUI's own attention, even under --use-sage-attention and the like. "
                         "A name: that kernel wherever it can run; elsewhere ComfyUI's own, and the node "
                         "says why."
@@ -41,7 +41,7 @@ class PatchSageAttention(io.ComfyNode):
                     default=DEFAULT_QUALITY,
                     tooltip=(
                         "How far a kernel may be from exact attention on this model: exact allows rounding "
-                        "only, balanced an error of 5 %, fast of 10 %. It holds for a kernel named above, too."
+                        "only, balanced an error of 5 %, fast of 10 %. A named kernel is held to it, too."
                     ),
                 ),
                 *_ranges(),

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from support import host
 
-FILES = ("test_plumbing.py", "test_override.py", "test_sampling.py", "test_compiled.py", "test_guard.py")
+FILES = (
+    "test_plumbing.py",
+    "test_override.py",
+    "test_sampling.py",
+    "test_compiled.py",
+    "test_guard.py",
+    "test_fp16_accumulation.py",
+    "test_torch_compile.py",
+)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -1,5 +1,19 @@
 """What a saved workflow depends on, as each host tells it: it may grow at the end and never change."""
 
+import pytest
+
+OTHERS = {
+    "PatchTorchCompile": {
+        "model": ("MODEL", None),
+        "compile": ("COMBO", "blocks"),
+        "dynamic": ("COMBO", "auto"),
+        "backend": ("COMBO", "inductor"),
+        "mode": ("COMBO", "default"),
+        "fullgraph": ("BOOLEAN", False),
+        "cache": ("BOOLEAN", True),
+    },
+    "PatchFP16Accumulation": {"model": ("MODEL", None), "enabled": ("BOOLEAN", True)},
+}
 INPUTS = {
     "model": ("MODEL", None),
     "kernel": ("COMBO", "auto"),
@@ -34,3 +48,14 @@ def test_the_choices_begin_with_auto_and_off_and_name_kernels_that_this_machine_
     options = kernels[1]["options"]
     assert options[:2] == ["auto", "off"]
     assert {"sdpa-flash", "sage2-int8-fp8", "kitchen-int8"} <= set(options)
+
+
+@pytest.mark.parametrize("node_id", OTHERS)
+def test_the_other_nodes_have_their_inputs_in_their_order_and_each_says_what_it_does(plain, node_id):
+    node, expected = plain.get(f"/object_info/{node_id}")[node_id], OTHERS[node_id]
+    assert node["output"] == ["MODEL"]
+    assert node["input_order"]["required"][: len(expected)] == list(expected)
+    inputs = node["input"]["required"]
+    offered = {name: (inputs[name][0], inputs[name][1].get("default")) for name in expected}
+    assert offered == expected
+    assert all(facts["tooltip"] for _, facts in inputs.values())

@@ -1,0 +1,118 @@
+"""The node that has a model's blocks run compiled."""
+
+from comfy_api.latest import io
+
+from ..patches.compile import Settings, patch_model
+from ..patches.compile.settings import BACKENDS, BLOCKS, DYNAMIC, MODES, WHOLE
+
+
+class PatchTorchCompile(io.ComfyNode):
+    """Patches the MODEL that passes through; removed or bypassed, nothing of it is left."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PatchTorchCompile",
+            display_name="Patch Torch Compile",
+            category="SageKit",
+            description=(
+                "Compiles this model's transformer blocks with torch.compile. The first steps take longer. "
+                "LoRAs work, and changing their strength compiles nothing. Where compiling cannot work, the "
+                "model runs uncompiled and the node says why."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The model to patch. Other models stay as they are."),
+                io.Combo.Input(
+                    "compile",
+                    options=[BLOCKS, WHOLE],
+                    default=BLOCKS,
+                    tooltip=(
+                        "blocks: one graph serves all blocks of a kind, so compiling is short. whole model: "
+                        "one graph for everything; takes much longer and rarely runs faster."
+                    ),
+                ),
+                io.Combo.Input(
+                    "dynamic",
+                    options=list(DYNAMIC),
+                    default="auto",
+                    tooltip=(
+                        "auto: compiled for the first size, then once more for any size. true: for any size "
+                        "from the start. false: anew for every size, frame count and prompt length."
+                    ),
+                ),
+                *_advanced_inputs(),
+            ],
+            outputs=[io.Model.Output(display_name="model")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def validate_inputs(cls, compile: str, dynamic: str, backend: str, mode: str) -> bool:
+        """Accepts names that this version does not know, so that workflows of later versions run."""
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        compile: str = BLOCKS,
+        dynamic: str = "auto",
+        backend: str = BACKENDS[0],
+        mode: str = MODES[0],
+        fullgraph: bool = False,
+        cache: bool = True,
+    ) -> io.NodeOutput:
+        settings = Settings(compile, dynamic, backend, mode, fullgraph, cache)
+        node_id = getattr(getattr(cls, "hidden", None), "unique_id", None)
+        return io.NodeOutput(patch_model(model, settings, node_id))
+
+
+def _advanced_inputs() -> list:
+    return [
+        _advanced(
+            io.Combo.Input,
+            "backend",
+            options=list(BACKENDS),
+            default=BACKENDS[0],
+            tooltip=(
+                "inductor: fuses operations into new kernels. eager: takes the graph and runs it as it is, "
+                "no faster, to see whether a fault comes from inductor."
+            ),
+        ),
+        _advanced(
+            io.Combo.Input,
+            "mode",
+            options=list(MODES),
+            default=MODES[0],
+            tooltip=(
+                "Of inductor. default: short to compile. max-autotune-no-cudagraphs: also times several "
+                "kernels for each multiplication, which takes minutes."
+            ),
+        ),
+        _advanced(
+            io.Boolean.Input,
+            "fullgraph",
+            default=False,
+            tooltip=(
+                "On: a block that cannot be taken as one graph keeps the model uncompiled, and the node says "
+                "so. Off: it is taken in parts."
+            ),
+        ),
+        _advanced(
+            io.Boolean.Input,
+            "cache",
+            default=True,
+            tooltip=(
+                "On: compiled code is kept in ComfyUI's user folder under sagekit/tc for the next start. "
+                "Off: wherever torch keeps it, its temporary folder by default."
+            ),
+        ),
+    ]
+
+
+def _advanced(make, *args, **kwargs):
+    """The input folded away under "advanced", where the host is new enough (0.9.2) to know the word."""
+    try:
+        return make(*args, advanced=True, **kwargs)
+    except TypeError:
+        return make(*args, **kwargs)

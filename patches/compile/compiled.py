@@ -1,0 +1,190 @@
+"""The compiled functions of one model, and how its blocks come to run them."""
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import re
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from .blocks import Kind, find_blocks, kind_of
+from .settings import DYNAMIC, Settings
+from .watch import Watch
+
+# Graphs of one kind of block. Sizes and prompts take three; torch's own eight leave little for the rest.
+RECOMPILE_LIMIT = 32
+# What changes from step to step, or from block to block, under these keys of transformer_options.
+_STEPS = "sigmas|sample_sigmas|uuids|sagekit_forward|sagekit_override"
+_BLOCKS = f"{_STEPS}|cond_or_uncond|block_index|wrappers|callbacks"
+
+_models: "weakref.WeakKeyDictionary[torch.nn.Module, dict[Settings, Compiled]]" = weakref.WeakKeyDictionary()
+
+
+def compiled_of(base_model: torch.nn.Module, settings: Settings) -> "Compiled":
+    """What is compiled of a model under these settings; it lives as long as the model.
+
+    The key is the model that holds the weights, not the node: a node that runs again because a LoRA before
+    it changed finds its graphs, and two models never find each other's.
+    """
+    return _models.setdefault(base_model, {}).setdefault(settings, Compiled(settings))
+
+
+def forget() -> None:
+    """Lets go of all that is compiled; models compile anew when they next run."""
+    _models.clear()
+
+
+@dataclass
+class Compiled:
+    """Attributes:
+    settings: What the node asked for.
+    broken: Why the model runs uncompiled from now on; empty while it need not.
+    """
+
+    settings: Settings
+    broken: str = ""
+    _functions: dict[Kind, Callable] = field(default_factory=dict)
+
+    def modules(self, base_model: torch.nn.Module) -> list[torch.nn.Module]:
+        """What to compile of the model, as it is patched at this moment."""
+        network = base_model.diffusion_model
+        return [network] if self.settings.is_whole else find_blocks(network)
+
+    @contextlib.contextmanager
+    def swapped_in(self, modules: list[torch.nn.Module], watch: Watch) -> Iterator[None]:
+        """Has the modules run compiled until the block ends.
+
+        Only the attribute ``forward`` of each is covered, so that whoever looks at the network finds its own
+        modules, weights and hooks; a LoRA that changes the weights changes what the graph is given.
+        """
+        before = [(module, module.__dict__.get("forward")) for module in modules]
+        try:
+            for number, module in enumerate(modules):
+                function = self._function(module)
+                module.__dict__["forward"] = watch.around(function, module, number, len(modules))
+            yield
+        finally:
+            for module, forward in before:
+                if forward is None:
+                    module.__dict__.pop("forward", None)
+                else:
+                    module.__dict__["forward"] = forward
+
+    def _function(self, module: torch.nn.Module) -> Callable:
+        kind = _kind(module)
+        if kind not in self._functions:
+            self._functions[kind] = compile_function(own_function(kind, self.settings), self.settings)
+        return self._functions[kind]
+
+
+_kinds: "weakref.WeakKeyDictionary[torch.nn.Module, Kind]" = weakref.WeakKeyDictionary()
+
+
+def _kind(module: torch.nn.Module) -> Kind:
+    """The module's kind; weights change their values and places, not their shapes."""
+    kind = _kinds.get(module)
+    if kind is None:
+        kind = _kinds[module] = kind_of(module)
+    return kind
+
+
+def is_replaced(module: torch.nn.Module) -> bool:
+    """Whether another pack has put its own function in place of the module's forward.
+
+    ComfyUI, taking such a function off, puts the method itself there.
+    """
+    forward = module.__dict__.get("forward")
+    return forward is not None and forward != type(module).forward.__get__(module)
+
+
+def own_function(kind: Kind, settings: Settings) -> Callable:
+    """The class's ``forward`` with a code object of its own.
+
+    torch keeps graphs by code object: with the class's own, all models of that class would share one list of
+    graphs, one limit on its length, and keep it after they are gone. The name keeps what torch remembers of
+    sizes apart as well.
+    """
+    forward = kind.block.forward
+    told_apart = hashlib.sha256(repr((kind.shapes, settings)).encode()).hexdigest()[:8]
+    name = f"{kind.block.__name__}_{told_apart}"
+    if not isinstance(forward, types.FunctionType):
+
+        def forward(module, *args, **kwargs):
+            return kind.block.forward(module, *args, **kwargs)
+
+    own = types.FunctionType(
+        forward.__code__.replace(co_name=name),
+        forward.__globals__,
+        name,
+        forward.__defaults__,
+        forward.__closure__,
+    )
+    own.__kwdefaults__ = forward.__kwdefaults__
+    return own
+
+
+def compile_function(function: Callable, settings: Settings) -> Callable:
+    """torch.compile with every option that this torch knows."""
+    options = _inductor_options(settings)
+    if _knows_guard_filter():
+        # torch takes the filter out of the dictionary it is given: each function has one of its own.
+        options = {**(options or {}), "guard_filter_fn": keep_whole if settings.is_whole else keep_block}
+    limit = {"recompile_limit": RECOMPILE_LIMIT} if _knows_recompile_limit() else {}
+    return torch.compile(
+        function,
+        backend=settings.backend,
+        fullgraph=settings.fullgraph,
+        dynamic=DYNAMIC.get(settings.dynamic),
+        options=options,
+        **limit,
+    )
+
+
+def _inductor_options(settings: Settings) -> dict | None:
+    """A mode as the options it stands for: torch takes one or the other."""
+    if settings.backend != "inductor" or settings.mode == "default":
+        return None
+    import torch._inductor
+
+    return dict(torch._inductor.list_mode_options(settings.mode))
+
+
+@functools.cache
+def _knows_guard_filter() -> bool:
+    try:
+        torch.compile(lambda x: x, options={"guard_filter_fn": keep_block})
+    except (RuntimeError, TypeError):  # 2.7 and older: "Unexpected optimization option guard_filter_fn"
+        return False
+    return True
+
+
+@functools.cache
+def _knows_recompile_limit() -> bool:
+    return "recompile_limit" in inspect.signature(torch.compile).parameters
+
+
+def _keep(entries, volatile: re.Pattern) -> list[bool]:
+    return [not volatile.search(entry.name) for entry in entries]
+
+
+_VOLATILE_IN_A_BLOCK = re.compile(rf"\['(?:{_BLOCKS})'\]")
+_VOLATILE_IN_A_MODEL = re.compile(rf"\['(?:{_STEPS})'\]")
+
+
+def keep_block(entries) -> list[bool]:
+    """Which guards of a block's graph to keep: all but those on what a block only hands on.
+
+    Where a function of another pack could look at it inside the block, the block runs uncompiled or the
+    function outside the graph (see ``foreign``).
+    """
+    return _keep(entries, _VOLATILE_IN_A_BLOCK)
+
+
+def keep_whole(entries) -> list[bool]:
+    """As ``keep_block`` for a whole model, some of which look at cond_or_uncond (SeedVR2, Trellis 2)."""
+    return _keep(entries, _VOLATILE_IN_A_MODEL)

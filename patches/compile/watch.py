@@ -1,0 +1,210 @@
+"""Follows what torch compiles during one model's runs: progress, cancel, limits and the sum at the end."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from ..attention.report import say
+
+_TICK = 1.0
+_LIMIT_HIT = "torch._dynamo hit config."
+
+
+class Watch:
+    """What one node's model compiles; shared by its clones and the threads of its GPUs.
+
+    Attributes:
+        node_id: The node to show progress on.
+        notes: What a user should know of this run, in order.
+    """
+
+    def __init__(self, node_id: str | None) -> None:
+        self.node_id = node_id
+        self.notes: dict[str, None] = {}
+        # Threads in which something was compiled since they last looked for a cancel.
+        self._compiled_in: set[int] = set()
+        self.begin()
+
+    def begin(self) -> None:
+        """Starts a sampling run."""
+        self.notes.clear()
+        self._seconds = 0.0
+        self._before = _counters()
+        self._at = self._what = ""
+        self._chosen: dict[object, Any] = {}
+
+    def once(self, about: object, choose: Callable[[], Any]) -> Any:
+        """What was chosen about a thing in this run; chosen at the first call."""
+        if id(about) not in self._chosen:
+            self._chosen[id(about)] = choose()
+        return self._chosen[id(about)]
+
+    def forget(self, *_) -> None:
+        """The next forward chooses anew."""
+        self._chosen.clear()
+
+    def compiles(self, what: str) -> None:
+        """Notes what runs compiled, for the summary."""
+        self._what = what
+
+    def around(self, function: Callable, module, number: int, total: int) -> Callable:
+        """The function for a module, which tells where compiling has come to and lets a cancel through.
+
+        torch cannot be stopped in the middle of a graph; the next chance is when it is done.
+        """
+        at = f"block {number + 1} of {total}" if total > 1 else "the model"
+
+        def forward(*args, **kwargs):
+            self._at = at
+            args = [_in_order(one) for one in args]
+            kwargs = {name: _in_order(one) for name, one in kwargs.items()}
+            out = function(module, *args, **kwargs)
+            if self._compiled_in and threading.get_ident() in self._compiled_in:
+                self._compiled_in.discard(threading.get_ident())
+                _raise_if_cancelled()
+            return out
+
+        return forward
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hears of every compilation in this thread until the block ends."""
+        thread, ticker = threading.get_ident(), _Ticker(self)
+
+        def began(*_) -> None:
+            if threading.get_ident() == thread:
+                ticker.start()
+
+        def ended(*_) -> None:
+            if threading.get_ident() == thread:
+                self._seconds += ticker.stop()
+                self._compiled_in.add(thread)
+
+        limits = _LimitListener(self, thread)
+        logger = logging.getLogger("torch._dynamo.convert_frame")
+        handler = _callbacks()
+        logger.addHandler(limits)
+        if handler is not None:
+            handler.register_start_callback(began)
+            handler.register_end_callback(ended)
+        try:
+            yield
+        finally:
+            logger.removeHandler(limits)
+            # torch._dynamo.reset(), which anybody may call, forgets them.
+            if handler is not None and began in handler.start_callbacks:
+                handler.remove_start_callback(began)
+            if handler is not None and ended in handler.end_callbacks:
+                handler.remove_end_callback(ended)
+            self._compiled_in.discard(thread)
+            ticker.stop()
+
+    def note(self, text: str) -> None:
+        self.notes[text] = None
+
+    def say(self, text: str) -> None:
+        say(self.node_id, text)
+
+    def tell(self, seconds: float) -> None:
+        """Shows how far compiling is."""
+        self.say(f"compiling {self._at}, {seconds:.0f} s")
+
+    def graphs(self) -> int:
+        """Graphs that were made in this run."""
+        return max(0, _counters()[0] - self._before[0])
+
+    def summary(self) -> str:
+        """What ran compiled, and what that took, in one line."""
+        if not self._what:
+            return "nothing runs compiled"
+        graphs = self.graphs()
+        if not graphs:
+            return f"{self._what} compiled; nothing new to compile in this run"
+        hits = max(0, _counters()[1] - self._before[1])
+        cached = f", {hits} from the cache on disk" if hits else ""
+        return f"{self._what} compiled: {graphs} graphs in {self._seconds:.0f} s{cached}"
+
+
+class _Ticker:
+    """Tells every second how long a compilation has been going on."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._began: float | None = None
+        self._done = threading.Event()
+
+    def start(self) -> None:
+        self.stop()
+        self._began, self._done = time.monotonic(), threading.Event()
+        threading.Thread(target=self._tick, args=(self._began, self._done), daemon=True).start()
+
+    def stop(self) -> float:
+        """Ends it and returns the seconds since its start."""
+        began, self._began = self._began, None
+        self._done.set()
+        return 0.0 if began is None else time.monotonic() - began
+
+    def _tick(self, began: float, done: threading.Event) -> None:
+        self._watch.tell(0)
+        while not done.wait(_TICK):
+            self._watch.tell(time.monotonic() - began)
+
+
+class _LimitListener(logging.Handler):
+    """Hears torch say that it makes no more graphs of a function, which then runs uncompiled."""
+
+    def __init__(self, watch: Watch, thread: int) -> None:
+        super().__init__(logging.WARNING)
+        self._watch, self._thread = watch, thread
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread and str(record.msg).startswith(_LIMIT_HIT):
+            self._watch.note(
+                "torch has reached its limit of graphs for a part of this model and runs new sizes of it "
+                "uncompiled; dynamic true needs fewer graphs"
+            )
+
+
+def _in_order(value):
+    """A tensor whose dimensions lie in another order than they are counted, copied into that order.
+
+    The first block gets one from the patch embedding (Wan, LTX); every graph would be made twice for it.
+    """
+    if torch.is_tensor(value) and not value.is_contiguous() and _is_dense(value):
+        return value.contiguous()
+    return value
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Whether it is a permutation of a contiguous tensor: no part of one, and nothing repeated."""
+    expected = 1
+    for size, stride in sorted(zip(tensor.shape, tensor.stride(), strict=True), key=lambda one: one[1]):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _callbacks():
+    """torch's list of whom to call when it compiles, None where this torch has none."""
+    from torch._dynamo import callback
+
+    return getattr(callback, "callback_handler", None)
+
+
+def _counters() -> tuple[int, int]:
+    """Graphs that torch has made in this process, and how many of them came from its cache on disk."""
+    from torch._dynamo.utils import counters
+
+    return counters["stats"]["unique_graphs"], counters["inductor"]["fxgraph_cache_hit"]
+
+
+def _raise_if_cancelled() -> None:
+    from comfy import model_management
+
+    model_management.throw_exception_if_processing_interrupted()

@@ -1,0 +1,51 @@
+"""Samplings for the tests of torch.compile: of any size, with a LoRA, with two models at once."""
+
+import pytest
+import torch
+
+from . import tiny_models
+
+
+def _text(tokens: int) -> list:
+    generator = torch.Generator().manual_seed(2)
+    return [[torch.randn(1, tokens, tiny_models.WAN_TEXT_WIDTH, generator=generator), {}]]
+
+
+def sample_at(model, size: tuple[int, int, int], tokens: int) -> torch.Tensor:
+    """The latent of two steps at (frames, height, width), with a prompt of so many tokens."""
+    import comfy.sample
+
+    latent, text = torch.zeros(1, 16, *size), _text(tokens)
+    noise = comfy.sample.prepare_noise(latent, 1)
+    steps = (2, 1.0, "euler", "simple", text, text, latent)
+    return comfy.sample.sample(model, noise, *steps, disable_pbar=True, seed=1)
+
+
+def lora(model, strength: float, seed: int):
+    """The model with a LoRA on both blocks, through the host's own loader."""
+    import comfy.sd
+
+    generator = torch.Generator().manual_seed(100 + seed)
+    weights = {}
+    for name, shape in tiny_models.wan_shapes().items():
+        if ".ffn." in name and name.endswith(".weight"):
+            layer = "diffusion_model." + name.removesuffix(".weight")
+            weights[f"{layer}.lora_up.weight"] = torch.randn(shape[0], 4, generator=generator) * 0.05
+            weights[f"{layer}.lora_down.weight"] = torch.randn(4, shape[1], generator=generator) * 0.05
+    return comfy.sd.load_lora_for_models(model, None, weights, strength, 0.0)[0]
+
+
+def dual_guider_sample(first, second) -> torch.Tensor:
+    """The latent of a guider that runs the prompt on one model and the negative prompt on another."""
+    import comfy.samplers
+    from comfy_extras import nodes_custom_sampler as nodes
+
+    if not hasattr(nodes, "Guider_DualModel"):
+        pytest.skip("this ComfyUI has no guider with two models")
+    guider, text = nodes.Guider_DualModel(first, second), _text(16)
+    guider.set_conds(text, text)
+    guider.set_cfg(2.0)
+    latent, sampler = torch.zeros(1, 16, 1, 8, 8), comfy.samplers.sampler_object("euler")
+    sigmas = comfy.samplers.calculate_sigmas(first.get_model_object("model_sampling"), "simple", 4)
+    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(1))
+    return guider.sample(noise, latent, sampler, sigmas, disable_pbar=True, seed=1)
