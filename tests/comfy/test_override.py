@@ -271,3 +271,23 @@ class TestLaunchFlags:
         tensors = qkv()
         out = flagged.attention_pytorch(*tensors, HEADS, transformer_options=model.options)
         assert torch.equal(out, flagged.attention_pytorch(*tensors, HEADS))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        fake_kernels.drops_the_mask,
+        fake_kernels.swaps_the_layout,
+        fake_kernels.shifts_the_rows,
+        fake_kernels.doubles,
+    ],
+)
+def test_a_kernel_that_is_wrong_on_a_class_of_calls_gives_way_in_the_first_of_them(attention, patched, wrong):
+    model = patched(wrong)
+    q, k, v = qkv()
+    mask = torch.randn(17, 33) > 0
+    mask[:, 0] = True
+    for _ in range(2):
+        out = attention.attention_pytorch(q, k, v, HEADS, mask, transformer_options=model.options)
+        assert torch.equal(out, attention.attention_pytorch(q, k, v, HEADS, mask))
+    assert model.run().fallbacks() == {"error": 2}

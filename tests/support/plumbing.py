@@ -35,11 +35,11 @@ def knows_gqa(attention) -> bool:
 
 def tensors(q_len, kv_len, head_dim, dtype, skip_reshape, kv_heads=HEADS, seed=0, device="cpu"):
     """q, k, v as a model hands them over: views of wider tensors, never contiguous."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
 
     def one(length, heads):
-        wide = torch.randn(BATCH, length, heads, head_dim + 3, generator=generator).to(device, dtype)
-        part = wide[..., :head_dim]
+        shape = (BATCH, length, heads, head_dim + 8)
+        part = torch.randn(shape, generator=generator, device=device).to(dtype)[..., :head_dim]
         return part.transpose(1, 2) if skip_reshape else part.flatten(2)
 
     return one(q_len, HEADS), one(kv_len, kv_heads), one(kv_len, kv_heads)
@@ -49,7 +49,8 @@ def mask_of(kind, q_len, kv_len, dtype, device="cpu"):
     if MASKS[kind] is None:
         return None
     mask_dtype, shape = MASKS[kind]
-    noise = torch.randn(shape(q_len, kv_len), generator=torch.Generator().manual_seed(1)).to(device)
+    generator = torch.Generator(device).manual_seed(1)
+    noise = torch.randn(shape(q_len, kv_len), generator=generator, device=device)
     if mask_dtype is torch.bool:
         mask = noise > 0
         mask[..., 0] = True  # No row without a key: there kernels may differ.
