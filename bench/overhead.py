@@ -35,12 +35,16 @@ def sides(skip_reshape: bool) -> tuple[Callable[[], object], Callable[[], object
     from sagekit.patches.attention.host.patch import FORWARD_KEY, PATCH_KEY, Patch
     from sagekit.patches.attention.settings import Settings
 
+    class AnyError(Settings):
+        budget = float("inf")
+
     class AnyDevice(Backend):
         def reasons(self, call):
             return []
 
-    backend = AnyDevice("noop", "does nothing", lambda: Kernel(noop), 0.0)
-    patch = Patch(Settings("noop"), Kernels({"noop": backend}))
+    # Exact, so that no call's error is sampled: what is measured is every call but those.
+    backend = AnyDevice("noop", "does nothing", lambda: Kernel(noop), 0.0, exact=True)
+    patch = Patch(AnyError("noop"), Kernels({"noop": backend}))
     override = make_override(patch, None)
     options = {PATCH_KEY: patch, FORWARD_KEY: Forward(), "optimized_attention_override": override}
     shape = (1, HEADS, LENGTH, HEAD_DIM) if skip_reshape else (1, LENGTH, HEADS * HEAD_DIM)

@@ -25,15 +25,20 @@ def planned(kernels, kernel="auto", call=CALL):
     return dispatch.plan(call, Settings(kernel), kernels)
 
 
+def candidates(kernels, kernel="auto") -> set[str]:
+    return {backend.name for backend, _ in planned(kernels, kernel).candidates}
+
+
 def test_before_the_check_only_pytorchs_own_kernels_run(kernels):
-    assert planned(kernels).name == "sdpa-cudnn"
+    assert candidates(kernels) == {"sdpa-flash", "sdpa-cudnn", "sdpa-efficient"}
     named = planned(kernels, SAGE)
-    assert named.kernel is None and named.why == "unchecked"
+    assert named.candidates == () and named.why == "unchecked"
 
 
 def test_a_good_verdict_on_this_gpu_lets_a_kernel_run(kernels):
+    before = candidates(kernels)
     proofs.PROOFS.add(GPU, {SAGE: Verdict(OK, 0.037)})
-    assert planned(kernels).name == SAGE and planned(kernels, SAGE).name == SAGE
+    assert candidates(kernels) == before | {SAGE} and candidates(kernels, SAGE) == {SAGE}
 
 
 def test_a_verdict_on_another_gpu_does_not(kernels):
@@ -44,7 +49,7 @@ def test_a_verdict_on_another_gpu_does_not(kernels):
 def test_a_bad_verdict_keeps_a_kernel_out_and_is_its_reason(kernels):
     bad = Verdict(WRONG, None, "error 0.28, more than 0.05, at 1x2x77x77x64 bfloat16 HND")
     proofs.PROOFS.add(GPU, {SAGE: bad, "sdpa-cudnn": bad})
-    assert planned(kernels).kernel is None
+    assert candidates(kernels) == {"sdpa-flash", "sdpa-efficient"}
     plan = planned(kernels, SAGE)
     assert plan.why == "wrong" and "error 0.28" in str(plan.passed_over)
 
