@@ -15,7 +15,7 @@ from ....kernels_check.call import ADDITIVE_MASK, BOOL_MASK, NO_MASK, Call
 
 # Keywords whose meaning is honoured here. Any other may change the result, so such a call goes to the
 # host, which knows it.
-_KNOWN = frozenset(
+KNOWN = frozenset(
     {
         "q",
         "k",
@@ -88,7 +88,7 @@ def read(args: tuple, kwargs: dict) -> Arguments | None:
         return None
     if mask is not None and not isinstance(mask, tensor):
         return None
-    unknown = frozenset() if kwargs.keys() <= _KNOWN else frozenset(kwargs.keys() - _KNOWN)
+    unknown = frozenset() if kwargs.keys() <= KNOWN else frozenset(kwargs.keys() - KNOWN)
     if not (scale is None or isinstance(scale, (int, float))):
         scale, unknown = None, unknown | {"scale"}
     precision = args[5] if given > 5 else kwargs.get("attn_precision")

@@ -11,20 +11,9 @@ from contextlib import contextmanager
 
 import torch
 
-_HONOURED = frozenset(
-    {
-        "heads",
-        "mask",
-        "attn_precision",
-        "skip_reshape",
-        "skip_output_reshape",
-        "transformer_options",
-        "low_precision_attention",
-        "enable_gqa",
-        "scale",
-        "_inside_attn_wrapper",
-    }
-)
+from .arguments import KNOWN
+
+_HONOURED = KNOWN - {"q", "k", "v", "preferred_attention"}
 _SCHEMA = (
     "attention(Tensor q, Tensor k, Tensor v, Tensor? mask, int heads, bool skip_reshape, "
     "bool skip_output_reshape, float? scale, bool enable_gqa, bool exact) -> Tensor"
