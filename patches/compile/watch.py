@@ -127,7 +127,8 @@ class Watch:
             return f"{self._what} compiled; nothing new to compile in this run"
         hits = max(0, _counters()[1] - self._before[1])
         cached = f", {hits} from the cache on disk" if hits else ""
-        return f"{self._what} compiled: {graphs} graphs in {self._seconds:.0f} s{cached}"
+        plural = "" if graphs == 1 else "s"
+        return f"{self._what} compiled: {graphs} graph{plural} in {self._seconds:.0f} s{cached}"
 
 
 class _Ticker:

@@ -102,7 +102,7 @@ def test_the_latent_is_that_of_the_uncompiled_model_and_blocks_share_a_graph(wan
     right, before = sample(wan), graphs()
     assert torch.equal(sample(compile_model(wan)), right)
     assert graphs() - before == 1
-    assert said[-1].startswith("2 blocks compiled: 1 graphs in ")
+    assert said[-1].startswith("2 blocks compiled: 1 graph in ")
 
 
 def test_with_the_attention_node_a_block_is_still_one_graph(wan, compile_model, patch_model):

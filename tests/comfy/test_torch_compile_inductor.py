@@ -52,11 +52,11 @@ def test_the_second_start_takes_the_code_from_the_folder_that_is_kept(wan, start
     before, right = state(), sample(wan)
     latent, text = start(wan)
     assert relative_error(latent, right) < FLOAT32
-    assert text.startswith("2 blocks compiled: 1 graphs in ") and "cache" not in text
+    assert text.startswith("2 blocks compiled: 1 graph in ") and "cache" not in text
     assert any((tmp_path / "sagekit" / "tc").rglob("*.so"))
     for model in (wan, lora(wan, 1.0, 0)):
         latent, text = start(model)
-        assert text.startswith("2 blocks compiled: 1 graphs in ") and "1 from the cache on disk" in text
+        assert text.startswith("2 blocks compiled: 1 graph in ") and "1 from the cache on disk" in text
         assert relative_error(latent, sample(model)) < FLOAT32
     assert [one for one in state() if one not in before] == []
 
