@@ -112,3 +112,10 @@ def test_status_tells_the_machine_without_a_path_of_it(plain):
     assert status["environment"]["torch"]["version"] and status["environment"]["pack"]
     text = json.dumps(status)
     assert str(plain.base) not in text and "/home/" not in text and "site-packages" not in text
+
+
+def test_plan_tells_what_to_do_without_a_path_of_the_machine(plain):
+    plan = plain.get("/sagekit/plan")["plan"]
+    assert plan["outcome"] == "nothing-fits" and plan["summary"]
+    text = json.dumps(plan)
+    assert str(plain.base) not in text and "/home/" not in text and "site-packages" not in text

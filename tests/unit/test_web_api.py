@@ -1,0 +1,54 @@
+"""What the routes hand out: the plan, made once and off the event loop, and texts without folders."""
+
+import asyncio
+import threading
+
+import pytest
+from sagekit import web_api
+from sagekit.kernels_check import doctor
+from sagekit.kernels_check.environment import read_environment
+
+WHEEL = "https://example.com/releases/download/v2/sage-2.2+cu130-cp310-abi3-win_amd64.whl"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f'python -m pip install "{WHEEL}"', f'python -m pip install "{WHEEL}"'),
+        ("/home/anna/site-packages/_fused.so: undefined symbol", "_fused.so: undefined symbol"),
+        (r"C:\Users\anna\python_embeded\python.exe", "python.exe"),
+        ("see https://example.com/a/b and /home/anna/c.log", "see https://example.com/a/b and c.log"),
+        ("file:///home/anna/sage.whl", "file://sage.whl"),
+    ],
+)
+def test_folders_of_this_machine_are_left_out_and_addresses_of_the_web_stay(text, shown):
+    assert web_api.without_folders({"told": [text]}) == {"told": [shown]}
+
+
+@pytest.fixture
+def made(monkeypatch) -> list:
+    """The threads in which a plan was made."""
+    threads = []
+    plan_data = doctor.plan_data
+
+    def watched(*args, **kwargs):
+        threads.append(threading.current_thread())
+        return plan_data(*args, **kwargs)
+
+    monkeypatch.setattr(doctor, "plan_data", watched)
+    return threads
+
+
+def test_the_plan_is_made_once_off_the_event_loop_and_again_after_a_change(made, tmp_path):
+    now, later = read_environment(tmp_path, ()), read_environment(tmp_path, ("cpu",))
+
+    async def ask() -> list[dict]:
+        plans = web_api.Plans(tmp_path)
+        together = await asyncio.gather(plans.of(now), plans.of(now))
+        assert len(made) == 1
+        return [*together, await plans.of(later)]
+
+    first, second, _ = asyncio.run(ask())
+    assert first is second
+    assert len(made) == 2
+    assert threading.main_thread() not in made
