@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import check, rules, verdicts
 from .backends import backends
-from .doctor import DoctorError, Plan, explain, make_plan, read_surroundings, verbs
+from .doctor import DoctorError, Plan, backup, explain, make_plan, read_surroundings, verbs
 from .doctor.plan import WELL
 from .doctor.report import block
 from .doctor.text import answer_lines, plan_lines
@@ -51,6 +51,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace) -> int:
     verbs.before_reading(options, _PACK)
+    if options.verb is not None:
+        return backup.run(options, _PACK)
     comfyui = _comfyui()
     environment = read_environment(comfyui)
     if options.explain is not None:

@@ -1,13 +1,13 @@
 """The plan as a script that a person reads and starts: keep, change, check again, and how to go back."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..environment import Environment
 from . import batch, shell
 from .plan import Plan
-from .step import Command, Step, pip
+from .step import Command, Step, pip, shown
 from .trouble import DoctorError
 from .undo import what_is_there
 from .written import write
@@ -37,7 +37,15 @@ class Fix:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        return self.plan.steps
+        """The plan's steps; the first one's way back, told last, also names that of what came before."""
+        first, *rest = self.plan.steps
+        whole = [
+            f"Or all at once, from another window: {shown(command, self.plan.system)}"
+            for step in self.before
+            for command in step.undo
+        ]
+        told = [first.undo_by_hand] if first.undo_by_hand else []
+        return (replace(first, undo_by_hand="  ".join([*told, *whole])), *rest)
 
 
 def write_fix(
@@ -67,7 +75,7 @@ def write_fix(
 
 
 def _fix(file: Path, plan: Plan, environment: Environment, pack: Path, before: tuple[Step, ...]) -> Fix:
-    python = pip(environment)[:-2]
+    python = python_of(environment)
     kept = str(file.absolute().parent / f"{file.stem}_before")
     torch = environment.packages["torch"].full_version if "torch" in environment.packages else ""
     gpus = ", ".join(dict.fromkeys(gpu.name for gpu in environment.gpus))
@@ -80,6 +88,11 @@ def _fix(file: Path, plan: Plan, environment: Environment, pack: Path, before: t
         (*python, str(pack / "kernels_check")),
         f"Python {environment.python}, torch {environment.torch}, {gpus}",
     )
+
+
+def python_of(environment: Environment) -> Command:
+    """The command that starts an environment's own Python."""
+    return pip(environment)[:-2]
 
 
 def _keep(plan: Plan, environment: Environment, kept: str) -> Iterable[Step]:

@@ -7,17 +7,19 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..environment import Environment
-from . import other_python
-from .fix import write_fix
+from . import backup, other_python
+from .fix import python_of, write_fix
 from .launcher import write_launcher
 from .plan import NOTHING_FITS, REPAIR, Plan, make_plan
 from .report import names_to_hide
+from .step import Step
 from .surroundings import read_surroundings
 from .symptoms import decode, explain
 from .text import answer_lines, plan_lines
 from .trouble import DoctorError
 
 FINE, REFUSED = 0, 1
+_NOT_WITH_A_VERB = ("plan", "sage3", "explain", "write_fix", "write_launcher", "with_flag", "report", "full")
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -44,12 +46,44 @@ def add_options(parser: ArgumentParser) -> None:
         "--report", action="store_true", help="one block without names or folders, for an issue"
     )
     group.add_argument(
-        "--python", metavar="FOLDER", type=Path, help="make sure that it is this Python that runs"
+        "--python",
+        metavar="FOLDER",
+        type=Path,
+        help="make sure that it is this Python that runs; for a backup, the environment that is meant",
+    )
+    _add_backup(parser)
+
+
+def _add_backup(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "backup", "Of the whole environment, as one folder; without a verb the kernels are checked."
+    )
+    group.add_argument(
+        "verb",
+        nargs="?",
+        choices=backup.VERBS,
+        help="backup: keep it as it is now; backups: list them; verify NAME: read one whole; "
+        "restore NAME: put one back, with ComfyUI closed; forget NAME: take one away",
+    )
+    group.add_argument(
+        "name", metavar="NAME", nargs="?", help="of a backup; a new one is named by date and time"
+    )
+    group.add_argument(
+        "--to", metavar="DIR", type=Path, help="where backups are; default: beside the environment"
     )
 
 
 def before_reading(options: Namespace, pack: Path) -> None:
     """What can be refused before the machine is read."""
+    if options.to is not None and options.verb is None:
+        raise DoctorError("--to goes with a verb such as backup. Nothing was written.")
+    if options.verb is not None:
+        if other := next((one for one in _NOT_WITH_A_VERB if vars(options)[one]), None):
+            raise DoctorError(
+                f"{options.verb} goes without --{other.replace('_', '-')}. Nothing was changed."
+            )
+        # The environment that is meant may be another than the one that runs.
+        return
     if options.python is not None:
         other_python.expect(options.python, pack)
     if options.with_flag and options.write_launcher is None:
@@ -101,10 +135,19 @@ def _fix(file: Path, plan: Plan, environment: Environment, pack: Path) -> int:
     if not plan.steps:
         sys.stderr.write(f"There is nothing to put into a script. {plan.summary} Nothing was written.\n")
         return REFUSED
-    write_fix(file, plan, environment, pack)
+    write_fix(file, plan, environment, pack, before=_backup_first(environment, pack))
     start = f'"{file}"' if plan.system == "windows" else f'sh "{file}"'
     sys.stderr.write(f"{file} is written. Read it, close ComfyUI, then start it: {start}\n")
     return FINE
+
+
+def _backup_first(environment: Environment, pack: Path) -> tuple[Step, ...]:
+    """The backup that a script begins with; none of a Python that is no folder of its own."""
+    try:
+        return backup.step_before_a_fix(environment, pack, python_of(environment))
+    except DoctorError as error:
+        sys.stderr.write(f"The script makes no backup of the whole environment. {error}\n")
+        return ()
 
 
 def _read(named: str) -> str:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 from packaging import tags
-from sagekit.kernels_check.doctor import DoctorError, Surroundings, make_plan, wheel
+from sagekit.kernels_check.doctor import DoctorError, Surroundings, make_plan, verbs, wheel
 from sagekit.kernels_check.doctor.fix import write_fix
 from sagekit.kernels_check.doctor.launcher import write_launcher
 from sagekit.kernels_check.doctor.step import Step, shown
@@ -280,6 +280,30 @@ def test_a_backup_comes_before_everything_that_is_kept_or_changed(scratch, local
     before = scratch.installed()
     done = start(file)
     assert done.returncode == 1 and "Nothing was changed." in done.stdout and scratch.installed() == before
+
+
+def test_the_whole_environment_is_backed_up_first_and_the_way_back_names_it(scratch, local_files):
+    machine = environment(scratch.python)
+    (step,) = verbs._backup_first(machine, PACK)
+    name = step.commands[0][-1]
+    before = scratch.installed()
+    done = start(write(scratch, before=(step,)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.index(f"Backup {name}: ") < done.stdout.index("Step 1 of 2")
+    assert scratch.installed() != before
+    told = next(line for line in done.stdout.splitlines() if "Or all at once" in line)
+    line = told.partition("window: ")[2]
+    assert f"restore {name} --python" in line
+    subprocess.run(["sh", "-c", line], check=True, capture_output=True)
+    assert scratch.installed() == before
+    shutil.rmtree(f"{scratch.python.parent.parent}_backups")
+
+
+def test_a_python_that_is_no_folder_of_its_own_gets_its_script_without_a_backup(capsys):
+    machine = environment(Path("/usr/bin/python3"))
+    assert verbs._backup_first(machine, PACK) == ()
+    said = capsys.readouterr().err
+    assert "makes no backup" in said and "is no Python environment that can be kept" in said
 
 
 # The file itself.

@@ -1,0 +1,93 @@
+"""The backups that there are, and what was replaced and is still kept."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..trouble import DoctorError
+from . import disk, manifest
+from .manifest import Manifest
+from .place import Place
+
+# Names that no backup has: what an interrupted call leaves, and what restores replaced.
+UNFINISHED, RESTORING, FORGOTTEN, REPLACED = ".unfinished_", ".restoring_", ".forgotten_", "replaced_"
+
+
+def new_name(taken: set[str], wanted: str = "") -> str:
+    """Date and time, or what is asked for; with a number where that is taken."""
+    name = wanted or time.strftime("%Y-%m-%d_%H-%M-%S")
+    if not is_name(name):
+        raise DoctorError(
+            f"{name!r} can not be a backup's name: needs letters, digits, - and _. Nothing was written."
+        )
+    number = 2
+    while name in taken:
+        name = f"{name.removesuffix(f'-no{number - 1}')}-no{number}"
+        number += 1
+    return name
+
+
+def is_name(name: str) -> bool:
+    """Whether it can be a backup's name, hence never a path."""
+    letters = name.replace("-", "").replace("_", "")
+    return letters.isascii() and letters.isalnum() and not name.startswith(REPLACED) and len(name) < 80
+
+
+def names(place: Place, also: Path | None = None) -> dict[str, str]:
+    """Every backup's name and the folder that it is in, oldest first."""
+    found = {}
+    for store in place.stores(also):
+        for name in _folders(store):
+            if is_name(name) and os.path.isfile(os.path.join(store, name, manifest.FILE)):
+                found.setdefault(name, store)
+    return dict(sorted(found.items()))
+
+
+def replaced(place: Place) -> list[str]:
+    """What restores replaced and nobody has forgotten yet."""
+    return [name for name in _folders(place.home) if name.startswith(REPLACED)]
+
+
+def folder(place: Place, name: str | None, also: Path | None) -> str:
+    """The folder of a backup that the user named."""
+    there = names(place, also)
+    if name in there:
+        return os.path.join(there[name], name)
+    known = [*there, *replaced(place)]
+    raise DoctorError(
+        f"There is no backup {name or 'without a name'} of {disk.shown(place.folder)}: "
+        f"needs {' or '.join(known) if known else 'a backup to be made first'}. Nothing was changed."
+    )
+
+
+def last(place: Place, store: str) -> Manifest | None:
+    """The newest sound backup of this environment in a store."""
+    newest = None
+    for one in _sound(store):
+        if os.path.normcase(one.folder) == os.path.normcase(place.folder) and (
+            newest is None or one.made > newest.made
+        ):
+            newest = one
+    return newest
+
+
+def _sound(store: str) -> Iterator[Manifest]:
+    for name in _folders(store):
+        if not is_name(name):
+            continue
+        try:
+            found = manifest.read(os.path.join(store, name))
+        except DoctorError:
+            # It can not be linked to; `backups` lists it as damaged.
+            continue
+        if found.name == name:
+            yield found
+
+
+def _folders(store: str) -> list[str]:
+    try:
+        with os.scandir(store) as entries:
+            return sorted(one.name for one in entries if one.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,86 @@
+"""Two renames that put a prepared folder in an environment's place, and what finishes or undoes them."""
+
+import os
+
+from ..trouble import DoctorError
+from . import disk, note, shelf
+from .place import Place
+from .snapshot import key
+
+
+def swap(place: Place, prepared: str) -> str:
+    """Puts a prepared folder in the environment's place; returns the name of what it replaced."""
+    old = shelf.new_name(set()) if not shelf.replaced(place) else _free(place)
+    old = shelf.REPLACED + old.removeprefix(shelf.REPLACED)
+    kept, journal = os.path.join(place.home, old), os.path.join(place.home, note.RESTORE)
+    note.write(journal, {"old": old, "new": os.path.basename(prepared)})
+    try:
+        os.rename(place.folder, kept)
+    except OSError as error:
+        os.unlink(journal)
+        raise DoctorError(
+            f"{disk.shown(place.folder)} can not be moved: {error.strerror or error}. Close ComfyUI and "
+            "every window and program that has something of it open; the environment is as it was."
+        ) from None
+    try:
+        os.rename(prepared, place.folder)
+    except BaseException:
+        os.rename(kept, place.folder)
+        os.unlink(journal)
+        raise
+    os.unlink(journal)
+    return old
+
+
+def _free(place: Place) -> str:
+    return shelf.new_name({name.removeprefix(shelf.REPLACED) for name in shelf.replaced(place)})
+
+
+def recover(place: Place, stores: list[str]) -> list[str]:
+    """Finishes or undoes what an interrupted call left; returns what it did, one sentence each.
+
+    Only for the one that holds the lock: what a running backup makes looks the same.
+    """
+    said = _finish_swap(place)
+    marks = {f"{shelf.UNFINISHED}{key(place)}_": "backup", shelf.FORGOTTEN + key(place) + "_": ""}
+    for store in stores:
+        for name in _hidden(store):
+            what = next((what for mark, what in marks.items() if name.startswith(mark)), None)
+            if what is not None:
+                disk.remove(os.path.join(store, name))
+                said += ["An interrupted backup was taken away."] if what else []
+    for name in _hidden(place.home):
+        if name.startswith(shelf.RESTORING):
+            disk.remove(os.path.join(place.home, name))
+            said.append("An interrupted restore was taken back; the environment is as it was.")
+    return said
+
+
+def _finish_swap(place: Place) -> list[str]:
+    journal = os.path.join(place.home, note.RESTORE)
+    data = note.read(journal)
+    if not isinstance(data, dict):
+        return []
+    old, new = (os.path.join(place.home, os.path.basename(str(data.get(one)))) for one in ("old", "new"))
+    said = []
+    if not os.path.lexists(place.folder):
+        # The prepared folder was proven before the journal was written.
+        took = new if os.path.isdir(new) else old
+        os.rename(took, place.folder)
+        said = ["An interrupted restore was " + ("finished." if took == new else "taken back.")]
+    os.unlink(journal)
+    return said
+
+
+def _hidden(store: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(store) if name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def forget(place: Place, folder: str) -> None:
+    """Takes a backup away; after the rename it is none any more, wherever the rest is interrupted."""
+    going = os.path.join(os.path.dirname(folder), f"{shelf.FORGOTTEN}{key(place)}_{os.path.basename(folder)}")
+    os.rename(folder, going)
+    disk.remove(going)

@@ -1,0 +1,307 @@
+"""Backups of a real venv: what is kept comes back, whatever is damaged, full or interrupted on the way."""
+
+import errno
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from sagekit.kernels_check import command
+from sagekit.kernels_check.doctor.backup import disk, find, processes, snapshot, verbs
+
+WRITES = {"os.mkdir", "os.link", "os.rename", "os.symlink", "os.chmod", "os.utime", "open"}
+EVENTS = WRITES | {"os.remove", "os.rmdir", "os.truncate"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    for script in (folder / "bin").glob("[aA]ctivate*"):
+        script.unlink()
+    site = next((folder / "lib").glob("python*/site-packages"))
+    (site / "kept.py").write_text("VALUE = 1\n")
+    (site / "read only.py").write_text("")
+    (site / "read only.py").chmod(0o444)
+    (site / "Ж.txt").write_bytes(b"letters")
+    (site / "outside").symlink_to("/usr")
+    return folder
+
+
+@pytest.fixture
+def venv(made, tmp_path, capsys):
+    folder = tmp_path / "my é env"
+    shutil.copytree(made, folder, symlinks=True)
+    site = next((folder / "lib").glob("python*/site-packages"))
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = command.main([*arguments, "--python", str(folder)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return SimpleNamespace(folder=folder, call=call, kept=site / "kept.py", home=Path(f"{folder}_backups"))
+
+
+def value(venv) -> str:
+    program = [str(venv.folder / "bin" / "python"), "-I", "-B", "-c", "import kept; print(kept.VALUE)"]
+    return subprocess.run(program, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def content(folder: Path) -> dict:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        about = path.lstat()
+        what = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        found[str(path.relative_to(folder))] = (
+            what,
+            about.st_mode,
+            path.is_file() and not path.is_symlink() and about.st_mtime_ns,
+        )
+    return found
+
+
+def test_what_is_kept_comes_back_and_what_it_replaced_is_kept_until_forgotten(venv):
+    before = content(venv.folder)
+    assert venv.call("backup", "first")[0] == 0
+    venv.kept.write_text("VALUE = 2\n")
+    code, said, _ = venv.call("restore", "first")
+    assert code == 0 and value(venv) == "1" and content(venv.folder) == before
+    old = next(one.name for one in venv.home.glob("replaced_*"))
+    assert old in said and old in venv.call("backups")[1]
+    assert venv.call("restore", old)[0] == 0 and value(venv) == "2"
+    left = next(one.name for one in venv.home.glob("replaced_*"))
+    assert venv.call("forget", left)[0] == 0 and not list(venv.home.glob("replaced_*"))
+    assert venv.call("forget", "first")[0] == 0
+    assert "There is no backup" in venv.call("backups")[1]
+
+
+def test_a_second_backup_shares_what_did_not_change_and_a_name_is_never_reused(venv):
+    venv.call("backup", "one")
+    venv.kept.write_text("VALUE = 22\n")
+    venv.call("backup", "one")
+    first, second = (next((venv.home / name).rglob("*.txt")).stat() for name in ("one", "one-no2"))
+    assert first.st_ino == second.st_ino
+    texts = [next((venv.home / name).rglob("kept.py")).read_text() for name in ("one", "one-no2")]
+    assert texts == ["VALUE = 1\n", "VALUE = 22\n"]
+
+
+def test_links_are_kept_as_links_and_never_followed(venv):
+    venv.call("backup", "one")
+    assert not [path for path in (venv.home / "one").rglob("*") if path.is_symlink()]
+    assert sum(1 for _ in (venv.home / "one").rglob("*")) < 40
+
+
+def test_a_bit_flipped_is_found_by_verify_and_refused_by_restore(venv):
+    venv.call("backup", "one")
+    assert venv.call("verify", "one")[0] == 0
+    file = next((venv.home / "one").rglob("kept.py"))
+    data = bytearray(file.read_bytes())
+    data[0] ^= 1
+    file.write_bytes(data)
+    code, said, _ = venv.call("verify", "one")
+    assert code == 2 and "kept.py: its content is another" in said
+    before = content(venv.folder)
+    code, _, error = venv.call("restore", "one")
+    assert code == 3 and "is damaged" in error and content(venv.folder) == before
+    assert not list(venv.home.glob(".restoring*")) and not list(venv.home.glob("replaced*"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\xff", b"cut"])
+def test_a_damaged_manifest_is_one_clear_line_with_code_3(venv, damage):
+    venv.call("backup", "one")
+    file = venv.home / "one" / "manifest.json"
+    file.write_bytes(file.read_bytes()[:-40] if damage == b"cut" else damage)
+    before = content(venv.folder)
+    for verb in ("verify", "restore"):
+        code, _, error = venv.call(verb, "one")
+        assert code == 3 and "manifest" in error and error.count("\n") == 1
+    assert content(venv.folder) == before
+    assert "damaged" in venv.call("backups")[1] and venv.call("backup")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("verify",), "needs a name"),
+        (("restore", "none"), "There is no backup none"),
+        (("restore", "../one"), "There is no backup"),
+        (("forget", ".."), "There is no backup"),
+        (("backup", "a/b"), "can not be a backup's name"),
+        (("backup", "--plan"), "goes without --plan"),
+    ],
+)
+def test_bad_input_is_a_clear_line_with_code_3(venv, arguments, words):
+    before = content(venv.folder)
+    code, _, error = venv.call(*arguments)
+    assert code == 3 and words in error and error.count("\n") == 1 and content(venv.folder) == before
+
+
+def test_a_folder_that_is_no_environment_and_a_place_inside_it_are_refused(venv, tmp_path, capsys):
+    (tmp_path / "plain").mkdir()
+    assert command.main(["backup", "--python", str(tmp_path / "plain")]) == 3
+    assert "is no Python environment" in capsys.readouterr().err
+    code, _, error = venv.call("backup", "--to", str(venv.folder / "kept"))
+    assert code == 3 and "is inside the environment" in error and not (venv.folder / "kept").exists()
+
+
+def test_a_backup_elsewhere_is_found_again_without_being_told_where(venv, tmp_path):
+    assert venv.call("backup", "far", "--to", str(tmp_path / "other disk"))[0] == 0
+    venv.kept.write_text("VALUE = 3\n")
+    assert venv.call("restore", "far")[0] == 0 and value(venv) == "1"
+
+
+def test_a_file_that_changes_while_it_is_read_is_taken_as_it_is_in_the_end(venv, monkeypatch):
+    copy, times = disk.copy, []
+
+    def change(source, target):
+        done = copy(source, target)
+        if source.endswith("kept.py") and not times:
+            times.append(source)
+            venv.kept.write_text("VALUE = 12345\n")
+        return done
+
+    monkeypatch.setattr(disk, "copy", change)
+    assert venv.call("backup", "one")[0] == 0 and times
+    assert next((venv.home / "one").rglob("kept.py")).read_text() == "VALUE = 12345\n"
+    assert venv.call("verify", "one")[0] == 0
+
+
+def test_a_file_that_never_rests_is_refused_and_nothing_is_left(venv, monkeypatch):
+    scan, count = snapshot.tree.scan, iter(range(10, 99))
+
+    def change(folder):
+        venv.kept.write_text(f"VALUE = {next(count)}\n")
+        return scan(folder)
+
+    monkeypatch.setattr(snapshot.tree, "scan", change)
+    code, _, error = venv.call("backup", "one")
+    assert code == 3 and "kept.py changes while it is read" in error
+    assert not [one for one in venv.home.iterdir() if one.is_dir()]
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(venv, monkeypatch):
+    venv.call("backup", "one")
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    for arguments in (("backup", "two"), ("restore", "one")):
+        code, _, error = venv.call(*arguments)
+        assert code == 3 and "too full" in error and "got 1 kB" in error
+    assert sorted(one.name for one in venv.home.iterdir() if one.is_dir()) == ["one"]
+
+
+def test_a_restore_is_refused_while_a_process_runs_from_the_folder(venv):
+    venv.call("backup", "one")
+    program = [str(venv.folder / "bin" / "python"), "-c", "print(flush=True); input()"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        code, _, error = venv.call("restore", "one")
+        child.communicate(b"\n")
+    assert code == 3 and f"process {child.pid}" in error
+    assert processes.running(find(venv.folder).folder) == []
+    assert venv.call("restore", "one")[0] == 0
+
+
+def test_its_own_python_says_which_other_one_restores_it(venv, monkeypatch):
+    venv.call("backup", "one")
+    monkeypatch.setattr(verbs.sys, "prefix", str(venv.folder))
+    code, _, error = venv.call("restore", "one")
+    assert code == 3 and "can not take its own place" in error and "restore one --python" in error
+
+
+def test_a_second_call_at_the_same_time_is_refused(venv):
+    with find(venv.folder).locked():
+        code, _, error = venv.call("backup")
+    assert code == 3 and "is running" in error
+
+
+def in_a_fork(venv, arguments, hook) -> int:
+    """Runs the command in a child where every touch of a file near the environment passes the hook."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr = io.StringIO()
+    seen = [0]
+
+    def audit(event, values):
+        if event in EVENTS and any(str(venv.folder) in str(one) for one in values[:2]):
+            seen[0] += 1
+            hook(seen[0], event, values)
+
+    sys.addaudithook(audit)
+    os._exit(command.main([*arguments, "--python", str(venv.folder)]))
+
+
+def killed_at(point):
+    def hook(number, event, values):
+        if number == point:
+            os._exit(99)
+
+    return hook
+
+
+def full_from(point):
+    def hook(number, event, values):
+        writing = event in WRITES and (event != "open" or values[2] & (os.O_WRONLY | os.O_RDWR))
+        if number >= point and writing:
+            raise OSError(errno.ENOSPC, "No space left on device", str(values[0]))
+
+    return hook
+
+
+@pytest.mark.parametrize("verb", ["backup", "restore", "forget"])
+def test_killed_at_every_point_the_environment_works_and_the_next_call_puts_things_right(venv, verb):
+    points, swapped = 0, False
+    venv.call("backup", "old")
+    arguments = {"backup": ["backup", "new"], "restore": ["restore", "old"], "forget": ["forget", "old"]}[
+        verb
+    ]
+    while True:
+        points += 1
+        venv.kept.write_text(f"VALUE = {points + 100}\n")
+        code = in_a_fork(venv, arguments, killed_at(points))
+        gone = not venv.folder.exists()
+        swapped |= gone
+        # Only between the two renames is there no environment at its place; the next call finishes it.
+        if not gone:
+            assert value(venv) in ("1", str(points + 100))
+        assert venv.call("backups")[0] == 0
+        assert value(venv) in ("1", str(points + 100))
+        left = [one.name for one in venv.home.iterdir() if one.name.startswith(".")]
+        assert left == [] and not (venv.home / "restore.json").exists()
+        for name in ("old", "new"):
+            if (venv.home / name).exists():
+                assert venv.call("verify", name)[0] == 0
+        if (venv.home / "new").exists():
+            venv.call("forget", "new")
+        for one in venv.home.glob("replaced_*"):
+            venv.call("forget", one.name)
+        if not (venv.home / "old").exists():
+            venv.kept.write_text("VALUE = 1\n")
+            venv.call("backup", "old")
+        if code != 99:
+            break
+    assert code == 0 and points > {"backup": 18, "restore": 40, "forget": 12}[verb]
+    assert swapped == (verb == "restore")
+
+
+@pytest.mark.parametrize("verb", ["backup", "restore"])
+def test_a_disk_that_gets_full_at_any_point_loses_nothing(venv, verb):
+    venv.call("backup", "old")
+    venv.kept.write_text("VALUE = 7\n")
+    before, point, code = content(venv.folder), 0, 3
+    arguments = ["backup", "new"] if verb == "backup" else ["restore", "old"]
+    while code != 0:
+        point += 1
+        code = in_a_fork(venv, arguments, full_from(point))
+        assert code in (0, 3)
+        if code == 3:
+            # A full disk can leave the journal of a swap half done; the next call settles it.
+            assert venv.call("backups")[0] == 0
+            assert content(venv.folder) == before
+        assert venv.call("verify", "old")[0] == 0
+    assert point > 10
