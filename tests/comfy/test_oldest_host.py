@@ -24,7 +24,8 @@ def test_all_of_it_passes_there_too(file):
     if reason := host.reason_to_skip(oldest=True):
         pytest.skip(reason)
     environment = os.environ | {"COMFYUI_DIR": str(host.find_oldest().folder)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", Path(__file__).with_name(file)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no"]
+    command.append(Path(__file__).with_name(file))
     inner = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert inner.returncode == 0, inner.stdout[-4000:] + inner.stderr[-2000:]
     assert " passed" in inner.stdout

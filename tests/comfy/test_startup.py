@@ -88,10 +88,8 @@ def test_a_change_of_what_is_installed_is_told_and_checked_again(start, tmp_path
     "kernels",
     [
         "broken sageattention",
-        "sageattention without a module",
         "aborting sageattention",
         "sleeping sageattention",
-        "nan sageattention",
     ],
 )
 def test_without_a_flag_a_broken_package_costs_nothing_and_says_nothing(

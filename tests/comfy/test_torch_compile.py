@@ -371,7 +371,7 @@ def test_progress_names_the_block_and_the_seconds(wan, compile_model, backend, s
     monkeypatch.setattr(watch.Watch, "tell", tell)
     sample(compile_model(wan, backend=backend(slow)))
     assert said[0] == "compiling block 1 of 2, 0 s"
-    assert said[-1].startswith("2 blocks compiled: 1 graphs")
+    assert said[-1].startswith("2 blocks compiled: 1 graph in ")
 
 
 def test_a_limit_on_graphs_is_told_and_the_latent_right(wan, compile_model, compiling, said, monkeypatch):
