@@ -45,16 +45,15 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
         forward, beside = options.get(FORWARD_KEY), None
         if forward is not None and forward.recheck and (plan.quantised or plan.candidates):
             beside, plan = plan, patch.guarded_plan(given)
-        default = _without_launch_flag(func) if plan.exact else func
         if plan.candidates:
-            plan, out = _settle(patch, plan, given, default, args, kwargs)
+            plan, out = _settle(patch, plan, given, _default(plan, func), args, kwargs)
         else:
             out = None if plan.kernel is None else _run(patch, plan, given)
             if out is None and plan.kernel is not None:
                 plan = _dropped(patch, plan)
         patch.report.count(plan)
         if out is None:
-            out = fall_back(default, *args, **kwargs)
+            out = fall_back(_default(plan, func), *args, **kwargs)
         else:
             if plan.quantised and forward is not None:
                 _watch(patch, plan, given, options, forward, out)
@@ -195,6 +194,11 @@ def _host_default() -> Callable:
     from comfy.ldm.modules import attention
 
     return attention.optimized_attention
+
+
+def _default(plan: Plan, func: Callable) -> Callable:
+    """The host's own attention for a plan: one that must be exact gets it as without any launch flag."""
+    return _without_launch_flag(func) if plan.exact else func
 
 
 def _without_launch_flag(func: Callable) -> Callable:
