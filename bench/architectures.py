@@ -156,6 +156,17 @@ def flux(tiny: bool) -> Architecture:
     )
 
 
+def in_fp16(of: Callable[[bool], Architecture]) -> Callable[[bool], Architecture]:
+    """The same model with fp16 weights, where FP16 accumulation has something to do."""
+
+    def made(tiny: bool) -> Architecture:
+        one = of(tiny)
+        about = one.about.replace("bf16", "fp16")
+        return dataclasses.replace(one, name=f"{one.name}-fp16", about=about, dtype=torch.float16)
+
+    return made
+
+
 def sdxl(tiny: bool) -> Architecture:
     """SDXL base, 1024 x 1024, batch 2: 4096 and 1024 tokens of self attention, 77 of cross attention."""
     small = {
@@ -185,6 +196,8 @@ ARCHITECTURES: dict[str, Callable[[bool], Architecture]] = {
     "flux": flux,
     "qwen": qwen,
     "sdxl": sdxl,
+    "wan-fp16": in_fp16(wan),
+    "flux-fp16": in_fp16(flux),
 }
 
 

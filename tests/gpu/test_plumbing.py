@@ -1,6 +1,7 @@
 """Every kernel of this machine through the override, over the whole grid of calls. Needs an NVIDIA GPU."""
 
-from collections import Counter
+import functools
+from types import SimpleNamespace
 
 import pytest
 from sagekit.kernels_check import reference
@@ -17,6 +18,20 @@ HERE = [
     for name, one in backends().items()
     if not one.machine and (one.capabilities is None or CAPABILITY in one.capabilities)
 ]
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in TOLERANCES}
+
+
+@functools.lru_cache(maxsize=1)  # The kernels of one dtype and head_dim follow each other.
+def answered_calls(attention, dtype, head_dim) -> list[SimpleNamespace]:
+    """The grid's calls with the host's own answer and the right one."""
+    found = []
+    for qkv, given in calls(attention, head_dim, dtype, "cuda"):
+        with torch.inference_mode():
+            host = attention.attention_pytorch(*qkv, HEADS, **given)
+            right = right_answer(qkv, given, head_dim)
+        before = [tensor.clone() for tensor in qkv]
+        found.append(SimpleNamespace(qkv=qkv, given=given, host=host, right=right, before=before))
+    return found
 
 
 def right_answer(qkv, given, head_dim):
@@ -30,46 +45,33 @@ def right_answer(qkv, given, head_dim):
     return out if given["skip_output_reshape"] else out.transpose(1, 2).flatten(2)
 
 
-@pytest.fixture(scope="module")
-def patches(attention):
-    """The patch and the transformer_options of each kernel that this machine has, by name."""
+@pytest.mark.parametrize("name", HERE)  # Innermost.
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("head_dim", HEAD_DIMS)
+def test_every_form_of_call_runs_on_the_kernel_exactly_enough_or_gives_the_hosts_own_bits(
+    attention, head_dim, dtype, name
+):
     from sagekit.patches.attention.dispatch import Kernels
     from sagekit.patches.attention.host.override import make_override
     from sagekit.patches.attention.host.patch import PATCH_KEY, Patch
     from sagekit.patches.attention.settings import Settings
 
-    made = {}
-    for name in HERE:
-        patch = Patch(Settings(name), Kernels(backends()))
-        options = {"optimized_attention_override": make_override(patch, None), PATCH_KEY: patch}
-        made[name] = patch, options
-    return made
-
-
-@pytest.mark.parametrize("head_dim", HEAD_DIMS)
-def test_every_form_of_call_runs_on_the_kernel_exactly_enough_or_gives_the_hosts_own_bits(
-    attention, patches, head_dim
-):
-    wrong, ran = [], Counter()
-    for dtype in TOLERANCES:
-        for qkv, given in calls(attention, head_dim, dtype, "cuda"):
-            before = [tensor.clone() for tensor in qkv]
-            with torch.inference_mode():
-                host = attention.attention_pytorch(*qkv, HEADS, **given)
-                right = right_answer(qkv, given, head_dim)
-            for name, (patch, options) in patches.items():
-                patch.report.begin("test")
-                with torch.inference_mode():
-                    out = attention.attention_pytorch(*qkv, HEADS, transformer_options=options, **given)
-                (plan,) = patch.report.open.counts
-                error = reference.relative_error(out, right)
-                # The plan's error is that of some rows; the whole is near it.
-                good = error < 1.5 * patch.settings.budget if plan.name else torch.equal(out, host)
-                good &= plan.why != "raised" and out.shape == host.shape and out.dtype == dtype
-                if not good or not all(torch.equal(*pair) for pair in zip(before, qkv, strict=True)):
-                    shapes = f"{tuple(qkv[0].shape)} {tuple(qkv[1].shape)} {dtype}"
-                    wrong.append(f"{name} ({plan.name or plan.why}): {error:.2g} at {shapes} {given}")
-                ran[name] += bool(plan.name)
-    assert not wrong, "\n".join(wrong[:20])
-    takers = {name for name in HERE if head_dim in backends()[name].head_dims}
-    assert {name for name, count in ran.items() if count} == takers
+    patch = Patch(Settings(name), Kernels(backends()))
+    options = {"optimized_attention_override": make_override(patch, None), PATCH_KEY: patch}
+    wrong, ran = [], 0
+    for call in answered_calls(attention, DTYPES[dtype], head_dim):
+        patch.report.begin("test")
+        with torch.inference_mode():
+            out = attention.attention_pytorch(*call.qkv, HEADS, transformer_options=options, **call.given)
+        (plan,) = patch.report.open.counts
+        error = reference.relative_error(out, call.right)
+        # The plan's error is that of some rows; the whole is near it.
+        good = error < 1.5 * patch.settings.budget if plan.name else torch.equal(out, call.host)
+        good &= plan.why != "raised" and out.shape == call.host.shape and out.dtype == call.host.dtype
+        if not good or not all(torch.equal(*pair) for pair in zip(call.before, call.qkv, strict=True)):
+            shapes = f"{tuple(call.qkv[0].shape)} {tuple(call.qkv[1].shape)}"
+            wrong.append(f"{plan.name or plan.why}: {error:.2g} at {shapes} {call.given}")
+        ran += bool(plan.name)
+    assert not wrong, f"{len(wrong)} calls, among them\n" + "\n".join(wrong[:20])
+    takes = head_dim in backends()[name].head_dims and dtype in backends()[name].dtypes
+    assert bool(ran) == takes
