@@ -46,6 +46,7 @@ def _clear_broken_flags() -> None:
     for flag, verdict in broken.items():
         if mode != "report":
             setattr(args, flag, False)
+            startup.cleared[flag] = verdict
         logging.warning(startup.block(flag, verdict, environment, PACK, cleared=mode != "report"))
 
 

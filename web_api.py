@@ -1,12 +1,19 @@
-"""What the web side can ask for, read-only, and the one message it hears: a text for a node."""
+"""What the web side can ask for, read-only, and the two events it hears: a node's message, a notice."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
 from .kernels_check import rules
+from .kernels_check.backends import backends
 from .kernels_check.environment import Environment
-from .patches.attention import proofs, report
+from .patches import messages
+from .patches.attention import proofs, report, routes
+from .patches.messages import Message, Notice, Place
+
+NODE_EVENT, NOTICE_EVENT = "sagekit.node", "sagekit.notice"
+SHOWN_CLASSES = 64
 
 # Absolute paths in the words of an error tell a network who the user is: the file's name is enough.
 # The address of a web page or of a wheel is no folder, and a command is of no use without it.
@@ -23,14 +30,15 @@ def register() -> None:
     from server import PromptServer
 
     server = getattr(PromptServer, "instance", None)
-    if server is None or _show in report.listeners:
+    if server is None or _send in messages.listeners:
         return
-    report.listeners.append(_show)
-    plans = Plans(Path(host.__file__).parent)
+    messages.listeners.append(_send)
+    messages.locator = _place
+    plans, runs = Plans(Path(host.__file__).parent), Runs()
 
     @server.routes.get("/sagekit/report")
     async def get_report(request: web.Request) -> web.Response:
-        return web.json_response({"runs": without_folders(report.runs())})
+        return web.json_response(text=runs.as_json())
 
     @server.routes.get("/sagekit/status")
     async def get_status(request: web.Request) -> web.Response:
@@ -41,6 +49,25 @@ def register() -> None:
         environment = proofs.PROOFS.environment
         plan = await plans.of(environment) if environment is not None else None
         return web.json_response({"plan": without_folders(plan)})
+
+
+class Runs:
+    """The report as JSON. A run that has ended is the same for ever, so it is written once."""
+
+    def __init__(self) -> None:
+        self._written: dict[int, str] = {}
+
+    def as_json(self) -> str:
+        """The answer to /sagekit/report."""
+        ended = report.ended()
+        self._written = {
+            run.number: self._written.get(run.number) or json.dumps(without_folders(run.as_data()))
+            for run in ended
+        }
+        rest = {"running": report.running(), "nodes": messages.messages()}
+        parts = [f'"runs": [{", ".join(self._written.values())}]']
+        parts += [f'"{name}": {json.dumps(without_folders(value))}' for name, value in rest.items()]
+        return "{" + ", ".join(parts) + "}"
 
 
 class Plans:
@@ -68,12 +95,31 @@ def status() -> dict:
     known = proofs.PROOFS
     environment, stored = known.environment, known.stored
     return {
+        "version": environment.pack.version if environment else None,
         "environment": environment.as_data() if environment else None,
         "verdicts": stored.as_data() if stored else {},
+        "times": times(),
         "checking": known.checking,
         "remarks": list(known.remarks),
         "mismatches": [one.as_data() for one in rules.mismatches(environment)] if environment else [],
         "limits": [one.as_data() for one in rules.limits(environment)] if environment else [],
+        "notices": messages.notices(),
+    }
+
+
+def times() -> dict[str, list[dict]]:
+    """Milliseconds of the kernels and of ComfyUI's own attention, by GPU, for the classes measured last."""
+    kernels = backends()
+    return {
+        gpu: [
+            {
+                "call": call,
+                "host": next((one for name, one in found.items() if name not in kernels), None),
+                "kernels": {name: one for name, one in found.items() if name in kernels},
+            }
+            for call, found in calls.items()
+        ]
+        for gpu, calls in routes.TIMES.newest(SHOWN_CLASSES).items()
     }
 
 
@@ -88,8 +134,21 @@ def without_folders(value):
     return value
 
 
-def _show(node_id: str, text: str) -> None:
-    """Shows a text on a node of the workflow that runs."""
+def _send(new: Message | Notice) -> None:
+    """Sends a message or a notice to every page that is open."""
     from server import PromptServer
 
-    PromptServer.instance.send_progress_text(without_folders(text), node_id)
+    event = NODE_EVENT if isinstance(new, Message) else NOTICE_EVENT
+    PromptServer.instance.send_sync(event, without_folders(new.as_data()))
+
+
+def _place(node_id: str) -> Place:
+    """The type of a node, and the workflow that the prompt which runs was made from."""
+    from server import PromptServer
+
+    for running in list(PromptServer.instance.prompt_queue.currently_running.values()):
+        prompt, extra = running[2], running[3]
+        if node_id in prompt:
+            workflow = (extra.get("extra_pnginfo") or {}).get("workflow") or {}
+            return Place(str(prompt[node_id].get("class_type", "")), workflow.get("id"))
+    return Place()

@@ -11,6 +11,8 @@ from .verdicts import REFUSED, Stored, Verdict
 
 # Under this name stand the verdicts on what a launch flag asks for, which holds for every GPU.
 LAUNCH = "launch"
+# Begins the remark that names what is not as it was at the last check.
+CHANGED = "since the last kernel check: "
 
 
 def versions_of(environment: Environment) -> dict[str, str]:
@@ -46,7 +48,7 @@ def load(file: Path, environment: Environment) -> tuple[Stored, list[str]]:
     if stored.fingerprint == now:
         return stored, []
     changed = changes(stored.versions, versions)
-    return fresh, [f"since the last kernel check: {', '.join(changed)}"] if changed else []
+    return fresh, [CHANGED + ", ".join(changed)] if changed else []
 
 
 def check(

@@ -12,6 +12,10 @@ from .verdicts import Verdict
 
 LIMIT = 90.0
 
+# What this start has found, for who asks later: remarks on the stored verdicts, and the flags cleared.
+remarks_of_start: list[str] = []
+cleared: dict[str, Verdict] = {}
+
 
 def broken_flags(
     flags: Iterable[str],
@@ -33,6 +37,7 @@ def broken_flags(
         probe: Tries a kernel; the default starts a child process.
     """
     stored, remarks = check.load(file, environment)
+    remarks_of_start[:] = remarks
     for remark in remarks:
         say(f"SageKit: {remark}")
     entries = {backend.name: backend for backend in declare(environment.packages)}

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from .attention.report import say
+from . import messages
 from .attention.settings import AUTO
+from .messages import Remark
 from .running_model import own_wrapper
 from .switch import Switch
 
@@ -15,6 +16,10 @@ log = logging.getLogger(__name__)
 
 KEY = "sagekit_fp16_accumulation"
 _FLAG = "allow_fp16_accumulation"
+KNOWN_BAD = (
+    "Flux with Sage attention, torch.compile and FP16 accumulation together is known to give noise "
+    "(ComfyUI issue 8689); take one of the three off this model if yours does"
+)
 _said: set[str] = set()
 
 
@@ -76,7 +81,7 @@ def _around_sampling(enabled: bool, node_id: str | None) -> Callable:
         if enabled:
             _tell(node_id, remarks(executor.class_obj.model_patcher, executor.class_obj.model_options))
         else:
-            say(node_id, "FP16 accumulation is off while this model runs")
+            messages.say(node_id, "off", "FP16 accumulation is off while this model runs")
         return executor(*args, **kwargs)
 
     return wrapper
@@ -87,10 +92,7 @@ def remarks(patcher, model_options: dict) -> list[str]:
     nothing = "FP16 accumulation changes nothing here: "
     found = [nothing + why for why in (*_limits_of_gpu(patcher.load_device), *_limits_of_model(patcher))]
     if not found and _is_known_bad(patcher.model, model_options):
-        found.append(
-            "Flux with Sage attention, torch.compile and FP16 accumulation together is known to give noise "
-            "(ComfyUI issue 8689); take one of the three off this model if yours does"
-        )
+        found.append(KNOWN_BAD)
     return found
 
 
@@ -148,7 +150,12 @@ def _runs_sage(options: dict) -> bool:
 
 def _tell(node_id: str | None, found: list[str]) -> None:
     """Shows on the node what was found, and logs what is new in it."""
-    say(node_id, "\n".join(found) or "FP16 accumulation is on while this model runs")
+    if found:
+        code = "no-effect" if found[0] != KNOWN_BAD else "known-bad"
+        line = "on, changes nothing" if code == "no-effect" else "on"
+        messages.say(node_id, line, "\n".join(found), warnings=[Remark(code, one) for one in found])
+    else:
+        messages.say(node_id, "on", "FP16 accumulation is on while this model runs")
     new = [remark for remark in found if remark not in _said]
     if new:
         _said.update(new)

@@ -1,13 +1,18 @@
 """What really ran: calls per kernel and per reason, for each sampling run of each patched model."""
 
+import itertools
 import logging
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from ...kernels_check.backends import backends
+from .. import messages
+from ..messages import Place, Remark
 from .dispatch import Plan
+from .routes import TIMES
 from .settings import AUTO, OFF, Settings
 
 log = logging.getLogger(__name__)
@@ -16,9 +21,11 @@ KEPT_RUNS = 20
 KEPT_CLASSES = 64
 
 _runs: "deque[Run]" = deque(maxlen=KEPT_RUNS)
+_running: "dict[int, Run]" = {}
+_numbers = itertools.count(1)
 _said: set[str] = set()
-# Called with (node_id, text) for what a user should read on the node.
-listeners: list[Callable[[str, str], None]] = []
+# What a note is about, where that is told apart.
+NAMED, GUARD, DROPPED, NO_BLOCKS, NOT_REACHED = "named-kernel", "guard", "dropped", "no-blocks", "not-reached"
 
 
 @dataclass
@@ -31,7 +38,10 @@ class Run:
         started: Unix time, seconds.
         seconds: How long it took; None while it runs.
         counts: Calls per class of calls.
-        notes: What a user should know besides, by what it is about.
+        notes: What a user should know besides, by what it is about, "guard" or "dropped:a kernel".
+        failed: It was cancelled or raised.
+        number: Counts up in this process.
+        place: Where its node is.
     """
 
     settings: Settings
@@ -40,6 +50,9 @@ class Run:
     seconds: float | None = None
     counts: Counter = field(default_factory=Counter)
     notes: dict[str, str] = field(default_factory=dict)
+    failed: bool = False
+    number: int = field(default_factory=lambda: next(_numbers))
+    place: Place = field(default_factory=Place)
 
     @property
     def calls(self) -> int:
@@ -69,6 +82,28 @@ class Run:
         ]
         return round(sum(timed) / 1000, 3) if timed else None
 
+    def gain(self) -> float | None:
+        """How many times as long the run would have taken with the host's own attention, by those times."""
+        saved = self.seconds_saved()
+        return None if saved is None or not self.seconds else (self.seconds + saved) / self.seconds
+
+    def line(self) -> str:
+        """The run in a few words: "sage2-int8-fp8 1,140 | sdpa-cudnn 60 | 1.25x"."""
+        if not self.counts:
+            return "not reached"
+        parts = [f"{name} {calls:,}" for name, calls in self.kernels().items()]
+        if others := sum(self.fallbacks().values()):
+            parts.append(f"ComfyUI {others:,}")
+        gain = self.gain()
+        return " | ".join([*parts, f"{gain:.2f}x"] if gain and self.kernels() else parts)
+
+    def warnings(self) -> list[Remark]:
+        """The notes, and that no call came, as reasons for a warning mark."""
+        found = [Remark(about.partition(":")[0], text) for about, text in self.notes.items()]
+        if not self.counts and not self.failed and self.seconds is not None:
+            found.insert(0, Remark(NOT_REACHED, self.summary()))
+        return found
+
     def summary(self) -> str:
         """The run in one line."""
         if not self.counts:
@@ -83,8 +118,11 @@ class Run:
 
     def as_data(self) -> dict:
         """The run as JSON-ready values; fields are only ever added."""
+        gain = self.gain()
         return {
+            "id": self.number,
             "node_id": self.settings.node_id,
+            "workflow": self.place.workflow,
             "model": self.model,
             "kernel": self.settings.kernel,
             "quality": self.settings.quality,
@@ -93,8 +131,11 @@ class Run:
             "kernels": self.kernels(),
             "fallbacks": self.fallbacks(),
             "seconds_saved": self.seconds_saved(),
+            "gain": round(gain, 3) if gain else None,
+            "line": self.line(),
             "summary": self.summary(),
             "notes": list(self.notes.values()),
+            "warnings": [one.as_data() for one in self.warnings()],
             "classes": self._classes(),
         }
 
@@ -113,6 +154,7 @@ class Run:
                 "milliseconds": plan.milliseconds,
                 "host_milliseconds": plan.host_milliseconds,
                 "error": plan.error,
+                "times": _times_of_kernels(plan),
                 "passed_over": passed_over,
             }
             merged.setdefault((call, plan.name, plan.why), facts)["calls"] += calls
@@ -134,44 +176,62 @@ class Report:
     def begin(self, model: str) -> None:
         """Starts a run; one that is still open is closed first."""
         self.end()
-        self.open = Run(self.settings, model)
+        self.open = self._begun(model)
 
     def count(self, plan: Plan) -> None:
         """Adds one call. Outside a sampling run (another guider drives the model) it opens one."""
         with self._lock:
             if self.open is None:
-                self.open = Run(self.settings, "model")
+                self.open = self._begun("model")
             self.open.counts[plan] += 1
 
-    def note(self, text: str, about: str | None = None) -> None:
+    def _begun(self, model: str) -> Run:
+        node_id = self.settings.node_id
+        place = messages.locate(node_id) if node_id is not None else Place()
+        run = Run(self.settings, model, place=place)
+        _running[run.number] = run
+        while len(_running) > KEPT_RUNS:  # Of guiders that never end one.
+            _running.pop(next(iter(_running)), None)
+        return run
+
+    def note(self, text: str, about: str) -> None:
         """Adds a remark to the run that is open; a later one about the same replaces it."""
         with self._lock:
             if self.open is not None:
-                self.open.notes[about or text] = text
+                self.open.notes[about] = text
 
-    def end(self) -> None:
+    def end(self, failed: bool = False) -> None:
         """Closes the run that is open, tells it to the log and the node, and keeps it."""
         with self._lock:
             run, self.open = self.open, None
         if run is None:
             return
+        run.failed = failed
         run.seconds = round(time.time() - run.started, 3)
         if reasons := _why_not(run):
-            run.notes["named kernel"] = reasons
+            run.notes[NAMED] = reasons
+        _running.pop(run.number, None)
         _runs.append(run)
         _tell(run)
 
 
+def ended() -> list[Run]:
+    """The last runs that have ended, oldest first."""
+    return list(_runs)
+
+
 def runs() -> list[dict]:
-    """The last runs, oldest first."""
-    return [run.as_data() for run in list(_runs)]
+    """The same as JSON-ready values."""
+    return [run.as_data() for run in ended()]
 
 
-def say(node_id: str | None, text: str) -> None:
-    """Shows a text on a node, where somebody listens."""
-    if node_id is not None:
-        for listener in listeners:
-            listener(node_id, text)
+def running() -> list[dict]:
+    """The runs that are under way."""
+    # A copy: calls are counted while it is read.
+    copies = [
+        replace(run, counts=run.counts.copy(), notes=run.notes.copy()) for run in list(_running.values())
+    ]
+    return [run.as_data() for run in copies]
 
 
 def _why_not(run: Run) -> str:
@@ -190,6 +250,13 @@ def _why_not(run: Run) -> str:
     return f"{named} did not run ({'; '.join(reasons)}); ComfyUI's own attention ran instead"
 
 
+def _times_of_kernels(plan: Plan) -> dict[str, float]:
+    """Every time that is known of a class of calls, by kernel."""
+    if plan.call is None:
+        return {}
+    return {name: one for name, one in TIMES.of(plan.call.gpu, str(plan.call)).items() if name in backends()}
+
+
 def _tell(run: Run) -> None:
     """One log line for the run, and one for what is new among its notes."""
     log.info("SageKit: %s, kernel %s: %s", run.model, run.settings.kernel, run.summary())
@@ -198,4 +265,7 @@ def _tell(run: Run) -> None:
     if new:
         _said.update(new)
         log.warning("SageKit: %s", ". ".join(new))
-    say(run.settings.node_id, "\n".join([run.summary(), *notes]))
+    text = "\n".join([run.summary(), *notes])
+    messages.say(run.settings.node_id, run.line(), text, warnings=run.warnings(), run=run.number)
+    if GUARD in run.notes:
+        messages.notice("guard", f"{run.model}: {run.notes[GUARD]}")

@@ -96,6 +96,14 @@ class Times:
         with self._lock:
             return dict(self._known.get(gpu, {}).get(call, {}))
 
+    def newest(self, count: int) -> dict[str, dict[str, dict[str, float]]]:
+        """The last so many classes of each GPU, newest last: milliseconds by GPU, class and name."""
+        with self._lock:
+            return {
+                gpu: {call: dict(found) for call, found in list(calls.items())[-count:]}
+                for gpu, calls in self._known.items()
+            }
+
     def add(self, gpu: str, call: str, found: Mapping[str, float]) -> None:
         """Keeps new times; on disk from the next ``save`` on."""
         with self._lock:

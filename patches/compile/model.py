@@ -14,7 +14,7 @@ from . import machine
 from .compiled import Compiled, compiled_of, is_replaced
 from .foreign import inside_blocks, with_override_outside
 from .settings import DYNAMIC, Settings
-from .watch import Watch
+from .watch import UNCOMPILED, Watch
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 KEY = "torch.compile"
 KWARGS_KEY = "torch_compile_kwargs"
 _CACHE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+
+DYNAMIC_VRAM_OFF = "dynamic VRAM is off for this model: compiled blocks need their weights in place"
 
 _said: set[str] = set()
 # The model that ComfyUI loads without dynamic VRAM for one that has it, so that it is loaded once.
@@ -64,7 +66,7 @@ def _without_dynamic_vram(model):
     except RuntimeError as error:
         return model.clone(), f"runs uncompiled: dynamic VRAM cannot be switched off for it ({error})"
     _static[model.model] = patched.get_clone_model_override()
-    return patched, "dynamic VRAM is off for this model: compiled blocks need their weights in place"
+    return patched, DYNAMIC_VRAM_OFF
 
 
 def _around_sampling(forward: Callable, watch: Watch, remark: str) -> Callable:
@@ -77,7 +79,7 @@ def _around_sampling(forward: Callable, watch: Watch, remark: str) -> Callable:
             return executor(*args, **kwargs)  # Another compile node further down the wire has the model.
         watch.begin()
         if remark:
-            watch.note(remark)
+            watch.note(remark, "" if remark == DYNAMIC_VRAM_OFF else UNCOMPILED)
         try:
             return executor(*args, **kwargs)
         finally:
@@ -95,7 +97,7 @@ def _tell(model: str, watch: Watch) -> None:
     if new:
         _said.update(new)
         log.warning("SageKit: %s: %s", model, ". ".join(new))
-    watch.say("\n".join([summary, *watch.notes]))
+    watch.end()
 
 
 def _around_forward(settings: Settings, watch: Watch) -> Callable:

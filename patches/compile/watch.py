@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
-from ..attention.report import say
+from .. import messages
+from ..messages import Remark
 
+UNCOMPILED = "uncompiled"
 _TICK = 1.0
 _LIMIT_HIT = "torch._dynamo hit config."
 
@@ -20,12 +22,12 @@ class Watch:
 
     Attributes:
         node_id: The node to show progress on.
-        notes: What a user should know of this run, in order.
+        notes: What a user should know of this run, in order, with the code of its warning, "" for none.
     """
 
     def __init__(self, node_id: str | None) -> None:
         self.node_id = node_id
-        self.notes: dict[str, None] = {}
+        self.notes: dict[str, str] = {}
         # Threads in which something was compiled since they last looked for a cancel.
         self._compiled_in: set[int] = set()
         self.begin()
@@ -104,19 +106,31 @@ class Watch:
             self._compiled_in.discard(thread)
             ticker.stop()
 
-    def note(self, text: str) -> None:
-        self.notes[text] = None
+    def note(self, text: str, code: str = UNCOMPILED) -> None:
+        self.notes[text] = code
 
-    def say(self, text: str) -> None:
-        say(self.node_id, text)
+    def end(self) -> None:
+        """Shows on the node what became of the run."""
+        warnings = [Remark(code, text) for text, code in self.notes.items() if code]
+        text = "\n".join([self.summary(), *self.notes])
+        messages.say(self.node_id, self.line(), text, warnings=warnings)
 
     def tell(self, seconds: float) -> None:
         """Shows how far compiling is."""
-        self.say(f"compiling {self._at}, {seconds:.0f} s")
+        messages.say(self.node_id, f"compiling {self._at}, {seconds:.0f} s", busy=True)
 
     def graphs(self) -> int:
         """Graphs that were made in this run."""
         return max(0, _counters()[0] - self._before[0])
+
+    def line(self) -> str:
+        """The run in a few words: "40 blocks compiled | 2 graphs, 38 s"."""
+        if not self._what:
+            return "not compiled"
+        graphs = self.graphs()
+        plural = "" if graphs == 1 else "s"
+        made = f" | {graphs} graph{plural}, {self._seconds:.0f} s" if graphs else ""
+        return f"{self._what} compiled{made}"
 
     def summary(self) -> str:
         """What ran compiled, and what that took, in one line."""
@@ -167,7 +181,8 @@ class _LimitListener(logging.Handler):
         if record.thread == self._thread and str(record.msg).startswith(_LIMIT_HIT):
             self._watch.note(
                 "torch has reached its limit of graphs for a part of this model and runs new sizes of it "
-                "uncompiled; dynamic true needs fewer graphs"
+                "uncompiled; dynamic true needs fewer graphs",
+                "limits",
             )
 
 

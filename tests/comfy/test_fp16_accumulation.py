@@ -38,7 +38,11 @@ def fp16(attention, monkeypatch):
 @pytest.fixture
 def said(fp16, monkeypatch) -> list:
     texts = []
-    monkeypatch.setattr(fp16, "say", lambda node_id, text: texts.append((node_id, text)))
+
+    def say(node_id, line, text="", *, warnings=()):
+        texts.append((node_id, text, [one.code for one in warnings]))
+
+    monkeypatch.setattr(fp16.messages, "say", say)
     return texts
 
 
@@ -245,15 +249,16 @@ def test_a_model_that_it_cannot_help_is_told_why_once(wan, fp16, said, caplog):
         sample(patched)
         sample(patched)
     assert len(said) == 2 and said[0] == said[1]
-    node_id, text = said[0]
-    assert node_id == "7" and "needs an NVIDIA GPU, and the model runs on cpu" in text
+    node_id, text, codes = said[0]
+    assert codes == ["no-effect"] * 2 and node_id == "7"
+    assert "needs an NVIDIA GPU, and the model runs on cpu" in text
     assert "computes in float32, and only float16" in text or "computes in bfloat16" in text
     assert caplog.text.count("SageKit") == 1
 
 
 def test_off_says_that_it_is_off(wan, fp16, said):
     sample(fp16.patch_model(wan, False, "7"))
-    assert said == [("7", "FP16 accumulation is off while this model runs")]
+    assert said == [("7", "FP16 accumulation is off while this model runs", [])]
 
 
 @pytest.mark.parametrize("error", [AttributeError, AssertionError])
@@ -268,7 +273,7 @@ def test_an_old_torch_is_a_warning_with_its_version_and_the_model_runs(
     patched = fp16.patch_model(wan, True, "7")
     assert torch.equal(sample(patched), right)
     assert f"needs torch 2.7, got {torch.__version__}" in caplog.text
-    assert [node_id for node_id, _ in said] == ["7"]
+    assert [node_id for node_id, *_ in said] == ["7"]
 
 
 class _Gpu:

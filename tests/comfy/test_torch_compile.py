@@ -54,7 +54,11 @@ def said(compiling, monkeypatch) -> list[str]:
     from sagekit.patches.compile import watch
 
     texts = []
-    monkeypatch.setattr(watch, "say", lambda node_id, text: texts.append(text))
+
+    def say(node_id, line, text="", **others):
+        texts.append(text or line)
+
+    monkeypatch.setattr(watch.messages, "say", say)
     return texts
 
 

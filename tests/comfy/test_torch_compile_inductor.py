@@ -24,7 +24,11 @@ def start(attention, monkeypatch, tmp_path):
     if shutil.which("g++") is None and shutil.which("clang++") is None:
         pytest.skip("no C++ compiler")
     said = []
-    monkeypatch.setattr(watch, "say", lambda node_id, text: said.append(text))
+
+    def say(node_id, line, text="", **others):
+        said.append(text or line)
+
+    monkeypatch.setattr(watch.messages, "say", say)
     monkeypatch.setattr(comfy.ldm.wan.model, "optimized_attention", attention.attention_pytorch)
     monkeypatch.setattr(folder_paths, "get_user_directory", lambda: str(tmp_path))
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)

@@ -8,6 +8,7 @@ import pytest
 from sagekit import web_api
 from sagekit.kernels_check.backend import Reason
 from sagekit.kernels_check.call import Call
+from sagekit.patches import messages
 from sagekit.patches.attention import report
 from sagekit.patches.attention.dispatch import Plan
 from sagekit.patches.attention.settings import Settings
@@ -21,15 +22,21 @@ SHORT = Plan(why="short", call=CALL)
 def fresh(monkeypatch):
     monkeypatch.setattr(report, "_runs", type(report._runs)(maxlen=report.KEPT_RUNS))
     monkeypatch.setattr(report, "_said", set())
-    monkeypatch.setattr(report, "listeners", [])
+    monkeypatch.setattr(report, "_running", {})
+    monkeypatch.setattr(messages, "_messages", {})
+    monkeypatch.setattr(messages, "_notices", type(messages._notices)(maxlen=messages.KEPT_NOTICES))
+    monkeypatch.setattr(messages, "listeners", [])
+    monkeypatch.setattr(messages, "locator", None)
 
 
-def sampled(settings, *plans, model="WAN21"):
+def sampled(settings, *plans, model="WAN21", failed=False, notes=()):
     one = report.Report(settings)
     one.begin(model)
     for plan in plans:
         one.count(plan)
-    one.end()
+    for text, about in notes:
+        one.note(text, about)
+    one.end(failed)
 
 
 def lines(caplog):
@@ -63,10 +70,92 @@ def test_a_named_kernel_that_never_ran_is_explained_once(caplog):
 
 def test_the_node_hears_the_summary_and_the_reasons():
     heard = []
-    report.listeners.append(lambda node_id, text: heard.append((node_id, text)))
-    sampled(Settings("auto", node_id="7"), KERNEL)
+    messages.listeners.append(heard.append)
+    sampled(Settings("auto", node_id="7"), KERNEL, SHORT)
     sampled(Settings("auto"), KERNEL)
-    assert heard == [("7", "calls: sage2-int8-fp8-sm90 1")]
+    (message,) = heard
+    assert message.node_id == "7" and not message.busy and message.warnings == ()
+    assert message.line == "sage2-int8-fp8-sm90 1 | ComfyUI 1"
+    assert message.text == "calls: sage2-int8-fp8-sm90 1, ComfyUI's own 1 (short 1)"
+    assert message.run == report.runs()[-2]["id"]
+
+
+def test_the_line_ends_with_the_gain_where_times_are_known():
+    timed = Plan(name="sdpa-cudnn", call=CALL, milliseconds=100.0, host_milliseconds=350.0)
+    one = report.Report(Settings("auto", node_id="7"))
+    one.begin("WAN21")
+    one.open.started -= 1.0
+    one.count(timed)
+    one.end()
+    (run,) = report.runs()
+    assert (run["seconds_saved"], run["gain"]) == (0.25, pytest.approx(1.25, abs=0.01))
+    assert run["line"] == "sdpa-cudnn 1 | 1.25x"
+
+
+def test_a_warning_says_what_it_is_about():
+    sampled(Settings("auto", node_id="7"), KERNEL, notes=[("gave NaN", "guard"), ("raised", "dropped:sage1")])
+    (message,) = messages.messages()
+    assert message["warnings"] == [
+        {"code": "guard", "text": "gave NaN"},
+        {"code": "dropped", "text": "raised"},
+    ]
+
+
+@pytest.mark.parametrize(("failed", "codes"), [(False, ["not-reached"]), (True, [])])
+def test_a_patch_that_no_call_reached_warns_unless_the_run_was_cut_short(failed, codes):
+    sampled(Settings("auto", node_id="7"), failed=failed)
+    (message,) = messages.messages()
+    assert [one["code"] for one in message["warnings"]] == codes
+
+
+def test_what_the_guard_did_is_told_beyond_the_node_once_for_each_cause():
+    heard = []
+    messages.listeners.append(heard.append)
+    for text in ("gave NaN", "gave NaN", "gave zeros"):
+        sampled(Settings("auto"), KERNEL, notes=[(text, "guard")])
+    assert [one.text for one in heard] == ["WAN21: gave NaN", "WAN21: gave zeros"]
+    assert len({one["id"] for one in messages.notices()}) == 2
+
+
+def test_a_run_under_way_is_told_apart_and_can_be_read_while_it_counts():
+    one = report.Report(Settings("auto", node_id="7"))
+    one.begin("WAN21")
+    ended = threading.Event()
+
+    def count():
+        for number in range(3000):
+            one.count(Plan(name=f"kernel-{number}", call=CALL))
+        ended.set()
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    while not ended.is_set():
+        (run,) = report.running()
+        assert run["seconds"] is None and run["warnings"] == []
+    thread.join()
+    one.end()
+    assert report.running() == [] and len(report.runs()) == 1
+
+
+def test_a_node_has_one_last_message_in_each_workflow(monkeypatch):
+    places = iter([messages.Place("A", "one"), messages.Place("A", "two"), messages.Place("A", "one")])
+    monkeypatch.setattr(messages, "locator", lambda node_id: next(places))
+    for line in ("first", "second", "third"):
+        messages.say("7", line)
+    assert [(one["workflow"], one["line"]) for one in messages.messages()] == [
+        ("two", "second"),
+        ("one", "third"),
+    ]
+
+
+def test_the_report_as_it_is_sent_is_read_back_whole_and_names_no_folder():
+    sampled(Settings("auto", node_id="7"), KERNEL, notes=[("in /home/jane/x.py", "guard")])
+    runs = web_api.Runs()
+    for _ in range(2):
+        sent = json.loads(runs.as_json())
+        (run,) = sent["runs"]
+        assert run["notes"] == ["in x.py"] and run["kernels"] == {"sage2-int8-fp8-sm90": 1}
+        assert (sent["nodes"][0]["node_id"], sent["running"]) == ("7", [])
 
 
 def test_the_last_twenty_runs_are_kept_as_json():

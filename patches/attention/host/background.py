@@ -1,19 +1,23 @@
 """The kernel check inside a running ComfyUI: after the server is up, while no prompt runs."""
 
 import logging
+import sys
 import threading
 import time
 from pathlib import Path
 
 import torch
 
-from ....kernels_check import verdicts
+from ....kernels_check import check, verdicts
 from ....kernels_check.environment import fingerprint, read_environment, with_gpus_from_torch
+from ... import messages
 from .. import proofs, routes
 from ..dispatch import kernels_of_this_process
 
 log = logging.getLogger(__name__)
 
+# The startup hook loads the check by its path, before the pack is a package.
+_HOOK = "sagekit_kernels_check.startup"
 _FLAGS = ("use_sage_attention", "use_flash_attention", "use_ck_attention", "cpu")
 
 
@@ -39,6 +43,7 @@ def _start() -> None:
     environment = with_gpus_from_torch(environment) if gpus else environment
     proofs.PROOFS.read(folder / verdicts.FILE_NAME, environment)
     routes.TIMES.read(folder / routes.FILE_NAME, fingerprint(environment))
+    _tell_of_start()
     server = getattr(PromptServer, "instance", None)
     if server is None or not any(proofs.to_check(gpu) for gpu in gpus):
         return
@@ -50,6 +55,23 @@ def _start() -> None:
         thread.start()
 
     server.app.on_startup.append(begin)
+
+
+def _tell_of_start() -> None:
+    """Notices of what the startup hook and the stored verdicts had to say."""
+    hook = sys.modules.get(_HOOK)
+    remarks = [*(hook.remarks_of_start if hook else ()), *proofs.PROOFS.remarks]
+    for remark in dict.fromkeys(remarks):
+        if remark.startswith(check.CHANGED):
+            changed = remark.removeprefix(check.CHANGED)
+            text = f"Since the last kernel check: {changed}. The kernels are checked again in the background."
+            messages.notice("versions-changed", text, messages.INFO)
+    for flag, verdict in hook.cleared.items() if hook else ():
+        messages.notice(
+            "startup-fallback",
+            f"{hook.spelled(flag)} asks for a kernel that does not work here ({verdict}). ComfyUI has "
+            "started with PyTorch's attention instead.",
+        )
 
 
 def _gpus() -> dict[str, str]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import torch
 
 from ....kernels_check.call import Call
-from .. import accuracy, dispatch, report, timing
+from ... import messages
+from .. import accuracy, dispatch, timing
 from ..dispatch import Plan
 from ..routes import Bench
 from .arguments import Arguments, broadcastable, heads_apart, heads_joined
@@ -77,7 +78,7 @@ def bench(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tupl
         time_kernel=time_kernel,
         answer=answer,
         error=error,
-        tell=lambda text: report.say(patch.settings.node_id, text),
+        tell=lambda text: messages.say(patch.settings.node_id, text, busy=True),
         stop_if_cancelled=_stop_if_cancelled,
         free_memory=torch.cuda.empty_cache if device.type == "cuda" else lambda: None,
     )

@@ -61,10 +61,13 @@ def _around_sampling(patch: Patch, override: Callable) -> Callable:
             patch.outside_graph = torch.compiler.disable(override.sagekit_eager)
         patch.guard.watches = True
         patch.report.begin(type(model).__name__)
+        failed = True
         try:
-            return executor(*args, **kwargs)
+            out = executor(*args, **kwargs)
+            failed = False
+            return out
         finally:
-            patch.report.end()
+            patch.report.end(failed)
             TIMES.save()
 
     return wrapper

@@ -8,6 +8,7 @@ import torch
 from .. import accuracy, dispatch, routes
 from ..dispatch import Plan
 from ..guard import Forward
+from ..report import DROPPED
 from . import graph
 from .arguments import Arguments, broadcastable, heads_joined, read
 from .bench import ARGUMENTS_AFTER_QKV, apart, bench
@@ -116,7 +117,7 @@ def _settled(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: t
     passed_over = dict(settled.passed_over)
     for backend, _ in plan.candidates:
         if any(reason.code == "raised" for reason in passed_over.get(backend.name, ())):
-            patch.report.note(patch.kernels.why_dropped(backend.name))
+            patch.report.note(patch.kernels.why_dropped(backend.name), f"{DROPPED}:{backend.name}")
     return settled, out
 
 
@@ -176,7 +177,7 @@ def _run_owned(
 
 def _dropped(patch: Patch, plan: Plan) -> Plan:
     """What became of a call whose kernel raised, for the report."""
-    patch.report.note(patch.kernels.why_dropped(plan.name))
+    patch.report.note(patch.kernels.why_dropped(plan.name), f"{DROPPED}:{plan.name}")
     return replace(plan, name="", kernel=None, why="raised")
 
 

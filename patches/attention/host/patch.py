@@ -7,7 +7,7 @@ from ....kernels_check.backend import Reason
 from .. import dispatch
 from ..dispatch import Kernels, Plan
 from ..guard import Guard
-from ..report import Report
+from ..report import NO_BLOCKS, Report
 from ..settings import Settings
 from . import graph
 from .arguments import Arguments, facts
@@ -99,7 +99,7 @@ class Patch:
         index, total = options.get("block_index"), options.get("total_blocks")
         if index is None or total is None:
             self.report.note(
-                "exact_first_blocks and exact_last_blocks do nothing: this model numbers no blocks"
+                "exact_first_blocks and exact_last_blocks do nothing: this model numbers no blocks", NO_BLOCKS
             )
             return False
         kind = options.get("block_type")

@@ -1,0 +1,172 @@
+"""What the nodes tell their users: the last message of each, notices beyond a node, and who hears them."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+KEPT_MESSAGES = 100
+KEPT_NOTICES = 20
+
+WARN, INFO = "warn", "info"
+
+_started = time.time()
+_lock = threading.Lock()
+_messages: "dict[tuple[str | None, str], Message]" = {}
+_notices: "deque[Notice]" = deque(maxlen=KEPT_NOTICES)
+# Called with every new message and notice.
+listeners: "list[Callable[[Message | Notice], None]]" = []
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a node is.
+
+    Attributes:
+        node_type: Its type, "PatchSageAttention"; "" where that is not known.
+        workflow: The id that the page gave its workflow; None where it has none.
+    """
+
+    node_type: str = ""
+    workflow: str | None = None
+
+
+def locate(node_id: str) -> Place:
+    """The place of a node of the prompt that runs; known where ``locator`` was set."""
+    return locator(node_id) if locator is not None else Place()
+
+
+# Asks the host, which knows the prompt.
+locator: Callable[[str], Place] | None = None
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A reason for a warning mark on the node.
+
+    Attributes:
+        code: What kind of warning, in kebab case.
+        text: A sentence for the user.
+    """
+
+    code: str
+    text: str
+
+    def as_data(self) -> dict:
+        return {"code": self.code, "text": self.text}
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one node shows until it says something else.
+
+    Attributes:
+        node_id: The node in the prompt.
+        line: A few words that fit on the node.
+        text: Everything, in lines.
+        busy: Something goes on that takes a while: measuring, compiling.
+        warnings: What the user should look at.
+        run: The number of the report's run that it is about.
+        place: Where the node is.
+        time: Unix time, seconds.
+    """
+
+    node_id: str
+    line: str
+    text: str
+    busy: bool = False
+    warnings: tuple[Remark, ...] = ()
+    run: int | None = None
+    place: Place = field(default_factory=Place)
+    time: float = field(default_factory=time.time)
+
+    def as_data(self) -> dict:
+        """The message as JSON-ready values; fields are only ever added."""
+        return {
+            "node_id": self.node_id,
+            "node_type": self.place.node_type,
+            "workflow": self.place.workflow,
+            "line": self.line,
+            "text": self.text,
+            "busy": self.busy,
+            "warnings": [one.as_data() for one in self.warnings],
+            "run": self.run,
+            "time": self.time,
+        }
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that happened once and concerns more than a node.
+
+    Attributes:
+        kind: "startup-fallback", "versions-changed" or "guard".
+        text: One or two sentences.
+        severity: WARN or INFO.
+        time: Unix time, seconds.
+    """
+
+    kind: str
+    text: str
+    severity: str = WARN
+    time: float = field(default_factory=time.time)
+
+    @property
+    def id(self) -> str:
+        """The same for the same cause, another one after a new start."""
+        return f"{_started:.0f}:{self.kind}:{self.text}"
+
+    def as_data(self) -> dict:
+        """The notice as JSON-ready values; fields are only ever added."""
+        facts = {"kind": self.kind, "severity": self.severity, "text": self.text, "time": self.time}
+        return {"id": self.id, **facts}
+
+
+def say(
+    node_id: str | None,
+    line: str,
+    text: str = "",
+    *,
+    busy: bool = False,
+    warnings: Iterable[Remark] = (),
+    run: int | None = None,
+) -> None:
+    """Shows a line on a node; the text, where there is more to say, to whom looks closer."""
+    if node_id is None:
+        return
+    message = Message(node_id, line, text or line, busy, tuple(warnings), run, locate(node_id))
+    with _lock:
+        key = (message.place.workflow, node_id)
+        _messages.pop(key, None)
+        _messages[key] = message
+        while len(_messages) > KEPT_MESSAGES:
+            del _messages[next(iter(_messages))]
+    _tell(message)
+
+
+def notice(kind: str, text: str, severity: str = WARN) -> None:
+    """Tells the user something once for each cause."""
+    new = Notice(kind, text, severity)
+    with _lock:
+        if any(one.id == new.id for one in _notices):
+            return
+        _notices.append(new)
+    _tell(new)
+
+
+def messages() -> list[dict]:
+    """The last message of each node, oldest first."""
+    with _lock:
+        return [one.as_data() for one in _messages.values()]
+
+
+def notices() -> list[dict]:
+    """What was told once, oldest first."""
+    with _lock:
+        return [one.as_data() for one in _notices]
+
+
+def _tell(new: "Message | Notice") -> None:
+    for listener in list(listeners):
+        listener(new)
