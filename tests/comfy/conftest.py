@@ -65,6 +65,17 @@ def wan(attention, tmp_path_factory):
     return comfy.sd.load_diffusion_model(str(file))
 
 
+@pytest.fixture(scope="module")
+def other_wan(attention, tmp_path_factory):
+    """The same architecture with other weights, as Wan's low-noise model is to its high-noise one."""
+    import comfy.sd
+    from safetensors.torch import save_file
+
+    file = tmp_path_factory.mktemp("other") / tiny_models.WAN_FILE
+    save_file(tiny_models.random_weights(tiny_models.wan_shapes(), seed=5), file)
+    return comfy.sd.load_diffusion_model(str(file))
+
+
 @pytest.fixture
 def patch_model(monkeypatch):
     """patch_model(model, settings) with the kernels of fake_kernels.in_a_model() and no others."""

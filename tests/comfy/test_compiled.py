@@ -1,9 +1,12 @@
 """A patched model under the host's own compile wrapper, in every order of patched and plain."""
 
+import weakref
+
 import pytest
 import torch
 from sagekit.kernels_check.reference import relative_error
 from sagekit.patches.attention import report
+from sagekit.patches.attention.host import graph
 from sagekit.patches.attention.settings import Settings
 from support.sampling import STEPS, numbers_blocks, sample
 
@@ -109,3 +112,45 @@ def test_blocks_to_keep_exact_are_kept_exact_in_compiled_blocks(wan, patch_model
     latent = sample(compiled(patch_model(wan, settings), keys=BLOCKS))
     assert relative_error(latent, eager) < 0.001
     assert report.runs()[0]["kernels"] == {"rough": 2 * STEPS}
+
+
+def test_a_model_compiled_before_it_had_the_node_is_compiled_once_more(
+    wan, patch_model, compiled, attention, monkeypatch
+):
+    """On a GPU ComfyUI's own attention is traced into the graph, which has no guard that the node breaks."""
+    import comfy.ldm.wan.model
+
+    for module in (attention, comfy.ldm.wan.model):
+        monkeypatch.setattr(module, "optimized_attention", attention.attention_pytorch)
+    monkeypatch.setattr(graph, "_forgotten", weakref.WeakSet())
+    plain = sample(compiled(wan))
+    rough = sample(patch_model(wan, Settings("rough")))
+    assert relative_error(rough, plain) > 0.001
+    for _ in range(2):
+        report._runs.clear()
+        assert relative_error(sample(compiled(patch_model(wan, Settings("rough")))), rough) < 0.001
+        (run,) = report.runs()
+        assert (run["kernels"], run["warnings"]) == ({"rough": 4 * STEPS}, [])
+        before = graphs()
+        assert relative_error(sample(compiled(wan)), plain) < 0.001
+        assert graphs() == before
+
+
+def test_off_runs_pytorchs_attention_in_a_graph_too_where_a_flag_chose_another(
+    wan, patch_model, compiled, attention, monkeypatch
+):
+    import comfy.ldm.wan.model
+
+    unflagged = sample(compiled(patch_model(wan, Settings("off"))))
+
+    @attention.wrap_attn
+    def attention_sage(*args, **kwargs):
+        return attention.attention_pytorch(*args, **kwargs) * 1.01
+
+    monkeypatch.setattr("comfy.cli_args.args.use_sage_attention", True)
+    for module in (attention, comfy.ldm.wan.model):
+        monkeypatch.setattr(module, "optimized_attention", attention_sage)
+    monkeypatch.setattr(graph, "_forgotten", weakref.WeakSet())
+    flagged = sample(compiled(wan))
+    assert relative_error(flagged, unflagged) > 0.001
+    assert torch.equal(sample(compiled(patch_model(wan, Settings("off")))), unflagged)

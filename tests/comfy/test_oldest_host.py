@@ -16,6 +16,7 @@ FILES = (
     "test_guard.py",
     "test_fp16_accumulation.py",
     "test_torch_compile.py",
+    "test_several_models.py",
 )
 
 

@@ -219,13 +219,13 @@ def test_threads_of_several_gpus_share_one_patch(attention, patched):
         ({"exact_first_blocks": 2}, {}, (), False),
     ],
 )
-def test_the_blocks_that_the_node_keeps_exact(patched, settings, options, lists, exact):
+def test_the_blocks_that_the_node_keeps_exact(attention, patched, settings, options, lists, exact):
     model = patched(settings=Settings("fake", **settings), **quantised())
     model.patch.block_lists = frozenset({"double_blocks", "single_blocks"} if lists else ())
     model.override(recorder([]), *qkv(), HEADS, transformer_options=model.options | options)
     assert model.run().fallbacks() == ({"precision": 1} if exact else {})
     if "total_blocks" not in options:
-        assert list(model.run().notes) == [
+        assert list(model.run().notes.values()) == [
             "exact_first_blocks and exact_last_blocks do nothing: this model numbers no blocks"
         ]
 

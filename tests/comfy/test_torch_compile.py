@@ -62,17 +62,6 @@ def said(compiling, monkeypatch) -> list[str]:
     return texts
 
 
-@pytest.fixture(scope="module")
-def other_wan(attention, tmp_path_factory):
-    """The same architecture with other weights, as Wan's low-noise model is to its high-noise one."""
-    import comfy.sd
-    from safetensors.torch import save_file
-
-    file = tmp_path_factory.mktemp("other") / tiny_models.WAN_FILE
-    save_file(tiny_models.random_weights(tiny_models.wan_shapes(), seed=5), file)
-    return comfy.sd.load_diffusion_model(str(file))
-
-
 @pytest.fixture
 def backend(compiling):
     """backend(function) -> the name of a backend for torch.compile that calls it with each graph."""

@@ -35,14 +35,25 @@ def lora(model, strength: float, seed: int):
     return comfy.sd.load_lora_for_models(model, None, weights, strength, 0.0)[0]
 
 
-def dual_guider_sample(first, second) -> torch.Tensor:
-    """The latent of a guider that runs the prompt on one model and the negative prompt on another."""
-    import comfy.samplers
+def dual_guider() -> type:
+    """ComfyUI's guider that runs the prompt on one model and the negative prompt on another."""
     from comfy_extras import nodes_custom_sampler as nodes
 
     if not hasattr(nodes, "Guider_DualModel"):
         pytest.skip("this ComfyUI has no guider with two models")
-    guider, text = nodes.Guider_DualModel(first, second), _text(16)
+    return nodes.Guider_DualModel
+
+
+def dual_guider_sample(first, second) -> torch.Tensor:
+    """Its latent."""
+    return guided(dual_guider()(first, second), first)
+
+
+def guided(guider, first) -> torch.Tensor:
+    """The latent of a guider whose first model is the one given."""
+    import comfy.samplers
+
+    text = _text(16)
     guider.set_conds(text, text)
     guider.set_cfg(2.0)
     latent, sampler = torch.zeros(1, 16, 1, 8, 8), comfy.samplers.sampler_object("euler")

@@ -5,7 +5,9 @@ graph traced with a patch may run without it, or with another one. The operator 
 time it runs it asks which patch the running forward belongs to; without one it is the host's own attention.
 """
 
+import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 
@@ -20,6 +22,7 @@ _SCHEMA = (
 )
 _CALL_KEY = "sagekit_call"
 _running = threading.local()
+_forgotten: "weakref.WeakSet[torch.nn.Module]" = weakref.WeakSet()
 
 
 @contextmanager
@@ -36,6 +39,20 @@ def running(attend: Callable, options: dict):
         yield
     finally:
         _running.now = before
+
+
+def forget_others(base_model: torch.nn.Module) -> bool:
+    """Has torch forget every graph, once for each model; whether it did.
+
+    For a model whose calls do not arrive. ComfyUI drops the guards on transformer_options, so a graph traced
+    before the model had a patch goes on running as if it had none.
+    """
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is None or base_model in _forgotten or not dynamo.utils.counters["stats"]["unique_graphs"]:
+        return False
+    _forgotten.add(base_model)
+    dynamo.reset()
+    return True
 
 
 def call_number(options: dict) -> int | None:

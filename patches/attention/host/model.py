@@ -33,47 +33,73 @@ def patch_model(model, settings: Settings):
         previous = previous.sagekit_previous
     patch = Patch(settings, kernels_of_this_process())
     override = make_override(patch, previous)
+    patch.attend = override.sagekit_eager
     options[OVERRIDE_KEY] = override
     options[PATCH_KEY] = patch
     for kind in (WrappersMP.OUTER_SAMPLE, WrappersMP.APPLY_MODEL):
         patched.remove_wrappers_with_key(kind, PATCH_KEY)
-    patched.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, PATCH_KEY)
-    patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, PATCH_KEY, _around_sampling(patch, override))
-    # A guider of another pack may drive the model without OUTER_SAMPLE; its run ends with the clean-up.
-    patched.add_callback_with_key(CallbacksMP.ON_CLEANUP, PATCH_KEY, lambda patcher: patch.report.end())
-    if not settings.is_off:
-        wrapper = _around_forward(patch, override.sagekit_eager)
-        patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, PATCH_KEY, wrapper)
+    for kind in (CallbacksMP.ON_PRE_RUN, CallbacksMP.ON_CLEANUP):
+        patched.remove_callbacks_with_key(kind, PATCH_KEY)
+    patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, PATCH_KEY, _around_sampling(patch))
+    patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, PATCH_KEY, _around_forward(patch))
+    # A guider may drive the model without OUTER_SAMPLE, as ComfyUI's own does with the second of its two.
+    patched.add_callback_with_key(CallbacksMP.ON_PRE_RUN, PATCH_KEY, _begin_if_none_is_open(patch))
+    patched.add_callback_with_key(CallbacksMP.ON_CLEANUP, PATCH_KEY, _end_if_nobody_else_does(patch))
     return patched
 
 
-def _around_sampling(patch: Patch, override: Callable) -> Callable:
+def _begin_if_none_is_open(patch: Patch) -> Callable:
+    """A callback for ON_PRE_RUN, which every sampling calls, inside OUTER_SAMPLE where there is one."""
+
+    def begin(patcher) -> None:
+        if patch.report.open is None:
+            _begin(patch, patcher.model)
+
+    return begin
+
+
+def _end_if_nobody_else_does(patch: Patch) -> Callable:
+    """A callback for ON_CLEANUP, which comes once for each GPU and before the end of OUTER_SAMPLE."""
+
+    def end(patcher) -> None:
+        if not patch.samplings:
+            patch.report.end()
+
+    return end
+
+
+def _begin(patch: Patch, model) -> None:
+    diffusion_model = getattr(model, "diffusion_model", None)
+    patch.block_lists = frozenset(name for name in _BLOCK_LISTS if hasattr(diffusion_model, name))
+    if patch.outside_graph is None and "torch._dynamo" in sys.modules:
+        patch.outside_graph = torch.compiler.disable(patch.attend)
+    patch.guard.watches = True
+    patch.report.begin(type(model).__name__)
+
+
+def _around_sampling(patch: Patch) -> Callable:
     """A wrapper for OUTER_SAMPLE: one run of the report from here to its end, however it ends."""
 
     def wrapper(executor, *args, **kwargs):
         guider = executor.class_obj
         if getattr(guider, "model_options", {}).get("transformer_options", {}).get(PATCH_KEY) is not patch:
             return executor(*args, **kwargs)
-        model = guider.model_patcher.model
-        diffusion_model = getattr(model, "diffusion_model", None)
-        patch.block_lists = frozenset(name for name in _BLOCK_LISTS if hasattr(diffusion_model, name))
-        if patch.outside_graph is None and "torch._dynamo" in sys.modules:
-            patch.outside_graph = torch.compiler.disable(override.sagekit_eager)
-        patch.guard.watches = True
-        patch.report.begin(type(model).__name__)
+        _begin(patch, guider.model_patcher.model)
+        patch.samplings += 1
         failed = True
         try:
             out = executor(*args, **kwargs)
             failed = False
             return out
         finally:
+            patch.samplings -= 1
             patch.report.end(failed)
             TIMES.save()
 
     return wrapper
 
 
-def _around_forward(patch: Patch, attend: Callable) -> Callable:
+def _around_forward(called: Patch) -> Callable:
     """A wrapper for APPLY_MODEL: keeps steps exact that the node excludes, and looks at what comes out.
 
     Every forward in which a quantised kernel ran costs one reduction over its output, the samples of its
@@ -84,8 +110,12 @@ def _around_forward(patch: Patch, attend: Callable) -> Callable:
         executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs
     ):
         given = transformer_options or {}
-        if given.get(PATCH_KEY) is not patch:
+        if given.get(PATCH_KEY) is not called:
             return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+        given = _of_the_running_model(executor.class_obj, given)
+        patch = given.get(PATCH_KEY)
+        if patch is None:
+            return executor(x, t, c_concat, c_crossattn, control, given, **kwargs)
         if patch.settings.limits_steps:
             given = {**given, EXACT_STEP_KEY: _is_outside(patch.settings, executor.class_obj, t)}
 
@@ -95,11 +125,13 @@ def _around_forward(patch: Patch, attend: Callable) -> Callable:
             in_graph = {
                 name: options[name] for name in (PATCH_KEY, FORWARD_KEY, EXACT_STEP_KEY) if name in options
             }
-            with graph.running(attend, in_graph):
+            with graph.running(patch.attend, in_graph):
                 return executor(x, t, c_concat, c_crossattn, _copied(control), options, **kwargs)
 
         forward = patch.guard.begin()
         out = run(forward)
+        if _is_untouched(patch) and graph.forget_others(executor.class_obj):
+            out = run(forward)
         if not (forward.quantised and patch.guard.watches and torch.is_tensor(out)):
             return out
         found = patch.guard.found()
@@ -110,6 +142,27 @@ def _around_forward(patch: Patch, attend: Callable) -> Callable:
         return out
 
     return wrapper
+
+
+def _is_untouched(patch: Patch) -> bool:
+    """Whether no call of the run under way has come to the patch yet."""
+    run = patch.report.open
+    return run is not None and not run.counts
+
+
+def _of_the_running_model(base_model, options: dict) -> dict:
+    """The transformer_options with the override and the patch of the model that runs.
+
+    ComfyUI's guider with two models hands the second one the options of the first.
+    """
+    patcher = getattr(base_model, "current_patcher", None)
+    if patcher is None:
+        return options
+    own = patcher.model_options.get("transformer_options", {})
+    if own.get(PATCH_KEY) is options[PATCH_KEY]:
+        return options
+    others = {name: one for name, one in options.items() if name not in (OVERRIDE_KEY, PATCH_KEY)}
+    return others | {name: own[name] for name in (OVERRIDE_KEY, PATCH_KEY) if name in own}
 
 
 def _is_outside(settings: Settings, base_model, t: torch.Tensor) -> bool:

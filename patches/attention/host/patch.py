@@ -25,8 +25,10 @@ class Patch:
     """Settings, plans and report of one patched model; shared by its clones and its GPUs' threads.
 
     Attributes:
+        samplings: How many wrappers of OUTER_SAMPLE are around it just now.
         block_lists: Names of the lists of numbered blocks that the model has.
-        outside_graph: The override's eager part for callers inside torch.compile; None until needed.
+        attend: The override's eager part.
+        outside_graph: The same for callers inside torch.compile; None until needed.
     """
 
     def __init__(self, settings: Settings, kernels: Kernels) -> None:
@@ -34,7 +36,9 @@ class Patch:
         self.kernels = kernels
         self.report = Report(settings)
         self.guard = Guard(self.report, settings.budget)
+        self.samplings = 0
         self.block_lists: frozenset[str] = frozenset()
+        self.attend: Callable | None = None
         self.outside_graph: Callable | None = None
         self._plans: dict[tuple, Plan] = {}
         self._changes = self.kernels.changes
