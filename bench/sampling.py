@@ -53,6 +53,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--image-steps", type=int, default=20, help='steps of the image in the column "first image"'
     )
+    parser.add_argument(
+        "--cfg", type=float, help="instead of each model's own; 1: one item, errors as they are"
+    )
     parser.add_argument("--repeats", type=int, default=2, help="timed samplings of each choice")
     parser.add_argument(
         "--limit", type=float, default=180, help="seconds after which a choice counts as hung"

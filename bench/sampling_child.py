@@ -4,6 +4,7 @@ ComfyUI and torch are imported inside the functions: only run_child knows where 
 """
 
 import argparse
+import dataclasses
 import importlib
 import importlib.metadata
 import importlib.util
@@ -287,6 +288,9 @@ def run_child(arguments: argparse.Namespace, choices: list[str]) -> None:
 
     device = comfy.model_management.get_torch_device()
     architecture = architectures.ARCHITECTURES[arguments.child](arguments.tiny)
+    if arguments.cfg is not None:
+        about = f"{architecture.about}, sampled with cfg {arguments.cfg:g}"
+        architecture = dataclasses.replace(architecture, cfg=arguments.cfg, about=about)
     about = f"Tiny variant of {architecture.about}" if arguments.tiny else architecture.about
     say("environment", about=about, environment=environment(device))
     model = architectures.build(architecture, device, SEED)
