@@ -63,7 +63,9 @@ def test(pytest_arguments: list[str]) -> int:
     if folder is None:
         say("ComfyUI: none found; the tests that need one are skipped")
     python = environment({**groups_for(folder), "development": ["-r", str(PACK / "requirements-dev.txt")]})
-    commands = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", *pytest_arguments])
+    # The tests of one file share servers.
+    tests = ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", *pytest_arguments]
+    commands = (["ruff", "check", "."], ["ruff", "format", "--check", "."], tests)
     codes = []
     for command in commands:
         say(f"\n$ {' '.join(command)}")
