@@ -1,10 +1,13 @@
-"""What the guard costs a sampling step: watching and sampling, only watching, and neither, in one run.
+"""What the guard costs a sampling step. Needs an NVIDIA GPU.
 
     python bench/guard.py --comfyui DIR [--models wan,flux,sdxl] [--kernel kitchen-int8] [--rounds 6]
 
 The same patched model, every call on the kernel named, samples through ComfyUI's own sampler with the guard
 as it is, with the guard but no sampling of errors, and with neither, in turn; the medians of the steps after
-the first are compared. Budgets: 0.5 % of a step for the guard, 0.2 % for sampling. Needs an NVIDIA GPU.
+the first are compared. Where steps spread by more than there is to measure, the last two columns tell: the
+time that looking at the output and sampling errors take themselves, the GPU idle before and waited for after
+each, as a share of the step. What overlaps counts in full there, so they are upper bounds.
+Budgets: 0.5 % of a step for the guard, 0.2 % for sampling.
 """
 
 import argparse
@@ -52,8 +55,8 @@ def set_side(guard, side: str) -> None:
     )
 
 
-def measure(name: str, arguments: argparse.Namespace) -> dict[str, list[float]]:
-    """Steps in milliseconds by side."""
+def measure(name: str, arguments: argparse.Namespace) -> tuple[dict[str, list[float]], tuple[float, float]]:
+    """Steps in milliseconds by side, and what looking and sampling take by themselves in one."""
     import architectures
     import comfy.model_management
 
@@ -68,7 +71,43 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, list[float]]:
             set_side(guard, side)
             found[side] += steps_of(architecture, model, arguments.steps)
     print(f"{name}: sampled one call in {one_call_in(guard)}", file=sys.stderr)
-    return found
+    return found, by_itself(model, architecture, 6 * arguments.steps)
+
+
+def by_itself(model, architecture, steps: int) -> tuple[float, float]:
+    """Milliseconds a step that looking and sampling take by themselves, one after the other."""
+    from sagekit.patches.attention import accuracy
+    from sagekit.patches.attention.guard import Guard
+
+    guard = model.model_options["transformer_options"]["sagekit_attention"].guard
+    spent = {"look": [0.0], "sample": [0.0]}
+    real_sample = accuracy.sample
+
+    def timed(kind, function, *given):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        out = function(*given)
+        torch.cuda.synchronize()
+        spent[kind][-1] += 1000 * (time.perf_counter() - begin)
+        return out
+
+    def look(forward, out):
+        found = timed("look", Guard.look, guard, forward, out)
+        for kind in spent:
+            spent[kind].append(0.0)
+        return found
+
+    set_side(guard, SIDES[-1])
+    guard.look = look
+    accuracy.sample = lambda *given: timed("sample", real_sample, *given)
+    try:
+        steps_of(architecture, model, steps)
+    finally:
+        accuracy.sample = real_sample
+        guard.look = lambda *given: Guard.look(guard, *given)
+    # The first forward of a model samples every call; of the others, samples are spread over several.
+    looks, samples = (readings[2:-1] for readings in spent.values())
+    return statistics.median(looks), statistics.mean(samples)
 
 
 def one_call_in(guard) -> int:
@@ -97,12 +136,18 @@ def main() -> None:
         subprocess.run(check, capture_output=True, check=False)
         load_pack(Path(folder) / VERDICTS)
         print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, kernel {arguments.kernel}")
-        print("| model | neither | watching | watching and sampling | guard | sampling |")
-        print("|---|---|---|---|---|---|")
+        print(
+            "| model | neither | watching | watching and sampling | guard | sampling | looking itself "
+            "| sampling itself |"
+        )
+        print("|---|---|---|---|---|---|---|---|")
         for name in arguments.models.split(","):
-            neither, watching, both = (statistics.median(one) for one in measure(name, arguments).values())
+            found, (looking, sampling) = measure(name, arguments)
+            neither, watching, both = (statistics.median(one) for one in found.values())
             shares = f"{watching / neither - 1:+.2%} | {(both - watching) / neither:+.2%}"
-            print(f"| {name} | {neither:.2f} ms | {watching:.2f} ms | {both:.2f} ms | {shares} |", flush=True)
+            own = f"{looking / neither:.2%} | {sampling / neither:.2%}"
+            times = f"{neither:.2f} ms | {watching:.2f} ms | {both:.2f} ms"
+            print(f"| {name} | {times} | {shares} | {own} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -99,10 +99,10 @@ def test_the_fastest_that_is_too_far_off_gives_way_to_the_next():
 @pytest.mark.parametrize(
     ("times", "expected"),
     [
-        ({HOST: 1.0, "cudnn": 0.99, "fp8": 0.98}, ""),
-        ({HOST: 1.0, "cudnn": 0.61, "fp8": 0.6}, "cudnn"),
-        ({HOST: 1.0, "int8": 0.61, "fp8": 0.6}, "int8"),
-        ({HOST: 1.0, "cudnn": 0.65, "fp8": 0.6}, "fp8"),
+        ({HOST: 1.0, "cudnn": 0.995, "fp8": 0.99}, ""),
+        ({HOST: 1.0, "cudnn": 0.606, "fp8": 0.6}, "cudnn"),
+        ({HOST: 1.0, "int8": 0.606, "fp8": 0.6}, "int8"),
+        ({HOST: 1.0, "cudnn": 0.612, "fp8": 0.6}, "fp8"),
         ({HOST: 1.0, "cudnn": 1.5, "fp8": 2.0}, ""),
     ],
 )
