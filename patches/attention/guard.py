@@ -19,10 +19,13 @@ _PLACES_TOLD = 6
 _NOTE = "guard"
 # So many times the error budget is no matter of precision any more: the step is run again.
 BROKEN = 5.0
-# Part of a step that samples of the error may take, and what one of them costs in seconds: 0.22 ms of a step
-# of Flux (H200, torch 2.11.0+cu130, 2026-11-24, bench/guard.py), a dozen launches over one head's k and v.
+# Part of a step that samples of the error may take, and the least that one of them costs in seconds: 0.22 ms
+# of a step of Flux (H200, torch 2.11.0+cu130, 2026-11-24, bench/guard.py), a dozen launches over one head's k
+# and v. Where launching them takes longer, what it took counts.
 SAMPLING_SHARE = 0.002
 SAMPLE_SECONDS = 250e-6
+# What the newest sample's cost weighs in the average.
+_NEWEST = 0.1
 # Samples of one block, or of one class of calls, before they count as drift: a single head may be off alone.
 PLACE_SAMPLES = 4
 CLASS_SAMPLES = 8
@@ -105,6 +108,7 @@ class Guard:
         self._calls = 0
         self._credit = 0.0
         self._turn = 0
+        self._seconds = 0.0
         self.watches = True
 
     @property
@@ -118,6 +122,16 @@ class Guard:
         self._turn += 1
         return self._turn
 
+    def took(self, seconds: float) -> None:
+        """Takes in what launching one sample took."""
+        # The very first one loads code.
+        self._seconds += _NEWEST * (min(seconds, 4 * max(self._seconds, SAMPLE_SECONDS)) - self._seconds)
+
+    @property
+    def price(self) -> float:
+        """Seconds that one sample counts for."""
+        return max(SAMPLE_SECONDS, self._seconds)
+
     def keeps_out(self, kernel: str, *places: str) -> bool:
         """Whether a kernel may not run at any of the places."""
         return self._everywhere or any((kernel, place) in self._kept_out for place in places)
@@ -129,21 +143,23 @@ class Guard:
         """
         if not self._calls:
             return Forward(every=1)
-        allowed = int(self._credit / SAMPLE_SECONDS)
+        price = self.price
+        allowed = int(self._credit / price)
         if not allowed:
             return Forward()
         every = -(-self._calls // allowed)
-        self._credit -= min(allowed, self._calls) * SAMPLE_SECONDS
+        self._credit -= min(allowed, self._calls) * price
         return Forward(every=every, offset=self.turn % every)
 
     def look(self, forward: Forward, out: torch.Tensor) -> bool:
         """Whether the output of a forward may be used; waits for the GPU once."""
         sums = [reading[-1] for reading in forward.readings]
-        total, *squares = torch.cat([out.sum(dtype=torch.float32).view(1), *sums]).tolist()
+        total = out.sum(dtype=torch.float32).view(1)
+        total, *squares = (torch.cat([total, *sums]) if sums else total).tolist()
         self._calls = forward.calls
         # No more than one forward's worth is saved up: a pause between two runs is no time to make up for.
         seconds = time.perf_counter() - forward.began
-        self._credit = min(self._credit + SAMPLING_SHARE * seconds, self._calls * SAMPLE_SECONDS)
+        self._credit = min(self._credit + SAMPLING_SHARE * seconds, self._calls * self.price)
         finite = math.isfinite(total)
         drifted = False
         broken = False

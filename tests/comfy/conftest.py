@@ -87,6 +87,7 @@ def patch_model(monkeypatch):
     monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels(kernels))
     # The tiny model's steps take milliseconds; samples are made cheap, so that there is time for all of them.
     monkeypatch.setattr(guard, "SAMPLE_SECONDS", 1e-9)
+    monkeypatch.setattr(guard.Guard, "took", lambda self, seconds: None)
     monkeypatch.setattr(report, "_said", set())
     report._runs.clear()
     return host_model.patch_model

@@ -25,6 +25,7 @@ def guarded(wan, monkeypatch):
     The tiny model's steps take milliseconds; samples are made cheap, so that there is time for all of them.
     """
     monkeypatch.setattr(guard, "SAMPLE_SECONDS", 1e-9)
+    monkeypatch.setattr(guard.Guard, "took", lambda self, seconds: None)
     report._runs.clear()
     monkeypatch.setattr(report, "_said", set())
 
@@ -214,25 +215,30 @@ def test_is_finite(tensor, finite):
     assert is_finite(tensor) is finite
 
 
-def forwards(one: guard.Guard, seconds: float, calls: int, count: int) -> list[list[int]]:
+def forwards(one: guard.Guard, seconds: float, calls: int, count: int, took: float) -> list[list[int]]:
     """Which calls are sampled in each of so many forwards of a length."""
     sampled = []
     for _ in range(count):
         forward = one.begin()
         forward.began -= seconds
         sampled.append([number for number in range(calls) if forward.next_is_sampled()])
+        for _ in sampled[-1]:
+            one.took(took)
         assert one.look(forward, torch.zeros(1))
     return sampled
 
 
+@pytest.mark.parametrize("took", [0.0001, 0.0007])
 @pytest.mark.parametrize(("seconds", "calls"), [(10.0, 80), (1.0, 80), (0.3, 40), (0.04, 140), (0.004, 140)])
-def test_samples_take_no_more_of_a_step_than_their_share_and_come_to_every_call(seconds, calls):
+def test_samples_take_no_more_of_a_step_than_their_share_and_come_to_every_call(seconds, calls, took):
     one = guard.Guard(report.Report(Settings("fake")), 0.05)
-    first, *later = forwards(one, seconds, calls, 2000)
+    first, *later = forwards(one, seconds, calls, 2000, took)
     assert first == list(range(calls))
-    cost = sum(map(len, later)) * guard.SAMPLE_SECONDS
+    price = max(guard.SAMPLE_SECONDS, took)
+    assert one.price == pytest.approx(price, rel=0.01)
+    cost = sum(map(len, later)) * price
     assert cost <= 1.02 * guard.SAMPLING_SHARE * seconds * len(later)
-    assert cost >= 0.9 * min(calls * guard.SAMPLE_SECONDS, guard.SAMPLING_SHARE * seconds) * (len(later) - 60)
+    assert cost >= 0.9 * min(calls * price, guard.SAMPLING_SHARE * seconds) * (len(later) - 180)
     seen = {number for numbers in later for number in numbers}
-    if len(later) * seconds * guard.SAMPLING_SHARE > 3 * calls * guard.SAMPLE_SECONDS:
+    if len(later) * seconds * guard.SAMPLING_SHARE > 3 * calls * price:
         assert seen == set(range(calls))

@@ -1,5 +1,6 @@
 """The function that ComfyUI calls in place of its own attention."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -125,9 +126,11 @@ def _watch(patch: Patch, plan: Plan, given: Arguments, options: dict, forward: F
     """Tells the guard that a quantised kernel ran and, now and then, how far its answer is off."""
     forward.quantised = True
     if forward.next_is_sampled():
+        began = time.perf_counter()
         tensors, mask = apart(given, plan.call), broadcastable(given.mask)
         sums = accuracy.sample(*tensors, out, mask, given.scale, patch.guard.turn)
         forward.readings.append((plan.name, place(plan, options), group(plan), sums))
+        patch.guard.took(time.perf_counter() - began)
 
 
 def _try_beside(patch: Patch, plan: Plan, given: Arguments, options: dict, right) -> None:
