@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..kernels_check.backends import backends
 from ..kernels_check.select import BUDGETS, DEFAULT_QUALITY
+from ..patches.attention import foreign_names
 from ..patches.attention.host import patch_model
 from ..patches.attention.settings import AUTO, OFF, Settings
 
@@ -66,6 +67,7 @@ class PatchSageAttention(io.ComfyNode):
         exact_first_blocks: int = 0,
         exact_last_blocks: int = 0,
     ) -> io.NodeOutput:
+        kernel = foreign_names.ours(kernel)
         settings = Settings(
             kernel, quality, start_percent, end_percent, exact_first_blocks, exact_last_blocks, cls._node_id()
         )

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..patches.compile import Settings, patch_model
+from ..patches.compile import Settings, foreign_values, patch_model
 from ..patches.compile.settings import BACKENDS, BLOCKS, DYNAMIC, MODES, WHOLE
 
 
@@ -62,6 +62,7 @@ class PatchTorchCompile(io.ComfyNode):
         fullgraph: bool = False,
         cache: bool = True,
     ) -> io.NodeOutput:
+        compile, dynamic = foreign_values.compile_of(compile), foreign_values.dynamic_of(dynamic)
         settings = Settings(compile, dynamic, backend, mode, fullgraph, cache)
         node_id = getattr(getattr(cls, "hidden", None), "unique_id", None)
         return io.NodeOutput(patch_model(model, settings, node_id))

@@ -1,0 +1,268 @@
+"""Workflows saved with KJNodes' nodes, on a machine without KJNodes: ours take their place."""
+
+import asyncio
+import importlib.util
+from types import SimpleNamespace
+
+import pytest
+from support import host, workflows
+from support.page import Page, launch, places_of_chromium
+from support.server import ServerError
+
+SAGE, TORCH = "PathchSageAttentionKJ", "ModelPatchTorchSettings"
+# The inputs that each node had in every version, and so has in every saved workflow. In newer versions the
+# last six are names with nothing behind them and no input but the model.
+COMPILE = {"model", "backend", "fullgraph", "mode", "dynamic"}
+ALWAYS_THERE = {
+    SAGE: {"model", "sage_attention"},
+    TORCH: {"model", "enable_fp16_accumulation"},
+    "TorchCompileModelAdvanced": COMPILE | {"compile_transformer_blocks_only"},
+    "TorchCompileModelWanVideoV2": COMPILE | {"compile_transformer_blocks_only"},
+    "TorchCompileModelFluxAdvancedV2": COMPILE,
+    "TorchCompileModelWanVideo": {"model"},
+    "TorchCompileModelFluxAdvanced": {"model"},
+    "TorchCompileModelQwenImage": {"model"},
+    "TorchCompileModelHyVideo": {"model"},
+    "TorchCompileCosmosModel": {"model"},
+    "TorchCompileLTXModel": {"model"},
+}
+WITH_OPTIONS = [kind for kind, inputs in ALWAYS_THERE.items() if inputs >= COMPILE]
+RETIRED = [kind for kind, inputs in ALWAYS_THERE.items() if inputs == {"model"}]
+KERNELS = {
+    "auto": "auto",
+    "disabled": "off",
+    "sageattn_qk_int8_pv_fp16_cuda": "sage2-int8-fp16",
+    "sageattn_qk_int8_pv_fp16_triton": "sage2-int8-fp16-triton",
+    "sageattn_qk_int8_pv_fp8_cuda": "sage2-int8-fp8",
+    "sageattn_qk_int8_pv_fp8_cuda++": "sage2-int8-fp8-acc-fp32+fp16",
+    "sageattn3": "sage3-fp4",
+    "sageattn3_per_block_mean": "sage3-fp4-block-mean",
+}
+INSTALLED = '''
+class Installed:
+    """Stands for the node of the other pack."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "sage_attention": ("STRING", {})}}
+
+    RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL",), "patch", "test"
+
+    def patch(self, model, sage_attention):
+        return (model,)
+
+
+NODE_CLASS_MAPPINGS = {"PathchSageAttentionKJ": Installed}
+'''
+
+
+@pytest.fixture(scope="module")
+def replacing(plain, host_folder):
+    """A server that knows node replacement."""
+    if not (host_folder / "app" / "node_replace_manager.py").exists():
+        pytest.skip(f"ComfyUI {host.version(host_folder)} has no node replacement")
+    return plain
+
+
+def saved(kind: str, **inputs: object) -> dict:
+    """A node as the page exports it."""
+    return {"class_type": kind, "inputs": inputs, "_meta": {"title": kind}}
+
+
+def saved_compile(kind: str, **changed: object) -> dict:
+    """One of KJNodes' compile nodes; `eager` keeps the test from waiting for inductor."""
+    every = {"backend": "eager", "fullgraph": False, "mode": "default", "dynamic": False}
+    every["compile_transformer_blocks_only"] = True
+    inputs = {name: value for name, value in every.items() if name in ALWAYS_THERE[kind]}
+    return saved(kind, **{**inputs, **changed})
+
+
+def last_run(server) -> dict:
+    return server.get("/sagekit/report")["runs"][-1]
+
+
+@pytest.mark.parametrize(("mode", "kernel"), KERNELS.items())
+def test_a_saved_sage_node_runs_as_ours_with_the_kernel_of_its_mode(replacing, mode, kernel):
+    replacing.run(workflows.sampling("wan", saved(SAGE, sage_attention=mode, allow_compile=True)))
+    run = last_run(replacing)
+    assert (run["node_id"], run["kernel"]) == ("patch0", kernel)
+    assert list(run["fallbacks"]) == ["off" if kernel == "off" else "device"]
+
+
+def test_one_saved_before_it_had_allow_compile_runs_too(replacing):
+    before = replacing.get("/sagekit/report")["runs"]
+    expected = replacing.latent(workflows.sampling("wan"))
+    assert replacing.latent(workflows.sampling("wan", saved(SAGE, sage_attention="auto"))) == expected
+    assert replacing.get("/sagekit/report")["runs"] != before
+
+
+def test_a_saved_node_for_fp16_accumulation_runs(replacing):
+    expected = replacing.latent(workflows.sampling("wan"))
+    patched = workflows.sampling("wan", saved(TORCH, enable_fp16_accumulation=True))
+    assert replacing.latent(patched) == expected
+
+
+@pytest.mark.parametrize("kind", WITH_OPTIONS)
+def test_a_saved_compile_node_runs_to_its_end(replacing, kind):
+    replacing.run(workflows.sampling("wan", saved_compile(kind), steps=1))
+
+
+@pytest.mark.parametrize("kind", RETIRED)
+def test_a_retired_compile_node_is_accepted_with_its_old_inputs_and_with_none(replacing, kind):
+    for old in ({}, {"backend": "inductor", "fullgraph": False, "mode": "default", "dynamic": True}):
+        replacing.run(_patched_and_not_sampled(saved(kind, **old)))
+
+
+def _patched_and_not_sampled(patch: dict) -> dict:
+    workflow = workflows.sampling("wan", patch)
+    tell = {"class_type": "DemoModelOptions", "inputs": {"model": workflows.last_model(workflow)}}
+    return {"model": workflow["model"], "patch0": workflow["patch0"], "tell": tell}
+
+
+@pytest.mark.parametrize(
+    ("blocks_only", "what"), [(True, "2 blocks compiled"), (False, "the model compiled")]
+)
+def test_a_compile_node_compiles_what_it_was_asked_to(replacing, blocks_only, what):
+    # No other test asks for this `dynamic`, so that something is left to compile, and to tell.
+    asked = {"compile_transformer_blocks_only": blocks_only, "dynamic": True}
+    node = saved_compile("TorchCompileModelWanVideoV2", **asked)
+    before = len(replacing.log())
+    replacing.run(workflows.sampling("wan", node, steps=1))
+    assert what in " ".join(replacing.lines_of_the_pack(before))
+
+
+def test_every_node_is_offered_once_with_all_that_ours_needs_and_nothing_it_may_lack(replacing):
+    offered = replacing.get("/node_replacements")
+    needed = {
+        node: set(replacing.get(f"/object_info/{node}")[node]["input"]["required"])
+        for node in ("PatchSageAttention", "PatchTorchCompile", "PatchFP16Accumulation")
+    }
+    ours = {old: each[0] for old, each in offered.items() if each[0]["new_node_id"] in needed}
+    assert set(ours) == set(ALWAYS_THERE)
+    for old, one in ours.items():
+        assert len(offered[old]) == 1
+        assert {given["new_id"] for given in one["input_mapping"]} >= needed[one["new_node_id"]]
+        assert {given["old_id"] for given in one["input_mapping"] if "old_id" in given} <= ALWAYS_THERE[old]
+
+
+def test_a_node_that_is_installed_is_left_alone(start, replacing, tmp_path_factory):
+    base = tmp_path_factory.mktemp("base")
+    (base / "custom_nodes").mkdir()
+    (base / "custom_nodes" / "installed.py").write_text(INSTALLED, encoding="utf-8")
+    with start(base=base) as server:
+        server.run(workflows.sampling("wan", saved(SAGE, sage_attention="auto")))
+        assert server.get("/sagekit/report")["runs"] == []
+
+
+def test_a_host_without_node_replacement_says_as_ever_that_the_node_is_missing(plain, host_folder):
+    if (host_folder / "app" / "node_replace_manager.py").exists():
+        pytest.skip(f"ComfyUI {host.version(host_folder)} has node replacement")
+    with pytest.raises(ServerError, match=SAGE):
+        plain.queue(workflows.sampling("wan", saved(SAGE, sage_attention="auto")))
+    assert "PatchSageAttention" in plain.get("/object_info/PatchSageAttention")
+    assert not [line for line in plain.lines_of_the_pack() if "replace" in line]
+
+
+@pytest.fixture
+def replacements(attention):
+    """The module, in this process."""
+    from sagekit.nodes import replacements
+
+    return replacements
+
+
+def _with_api(monkeypatch, replacements, register) -> None:
+    """Gives the host an API for node replacement that is `register`."""
+    api = SimpleNamespace(node_replacement=SimpleNamespace(register=register))
+    monkeypatch.setattr(replacements.io, "NodeReplace", SimpleNamespace, raising=False)
+    monkeypatch.setattr(replacements.latest, "ComfyAPI", lambda: api)
+
+
+def test_each_node_is_told_to_the_host(monkeypatch, replacements):
+    told = []
+
+    async def register(replacement):
+        told.append(replacement.old_node_id)
+
+    _with_api(monkeypatch, replacements, register)
+    asyncio.run(replacements.register())
+    assert sorted(told) == sorted(ALWAYS_THERE)
+
+
+def test_a_host_that_does_not_know_the_word_is_told_nothing_and_nothing_is_logged(
+    monkeypatch, replacements, caplog
+):
+    monkeypatch.delattr(replacements.io, "NodeReplace", raising=False)
+    asyncio.run(replacements.register())
+    assert caplog.records == []
+
+
+def test_an_error_of_the_host_is_one_warning_and_goes_no_further(monkeypatch, replacements, caplog):
+    async def register(replacement):
+        raise KeyError("changed")
+
+    _with_api(monkeypatch, replacements, register)
+    asyncio.run(replacements.register())
+    (record,) = caplog.records
+    assert "KeyError: 'changed'" in record.getMessage()
+
+
+def test_the_page_offers_our_node_for_the_missing_one_and_puts_it_in_its_place(replacing):
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        if browser is None:
+            pytest.skip(f"no Chromium: looked for {' and '.join(places_of_chromium(playwright))}")
+        page = Page(browser, replacing.url)
+        page.browser_page.evaluate("saved => window.app.loadGraphData(saved)", _saved_in_the_page())
+        page.wait_for(f"app.graph.nodes.some(node => node.type === '{SAGE}')")
+        page.browser_page.get_by_role("button", name="View details").click()
+        page.browser_page.get_by_role("button", name="Replace Node").click()
+        page.wait_for("app.graph.nodes.some(node => node.type === 'PatchSageAttention')")
+        values = page.browser_page.evaluate(
+            "() => window.app.graph.nodes.find(node => node.type === 'PatchSageAttention')"
+            ".widgets.slice(0, 2).map(widget => widget.value)"
+        )
+        links = page.browser_page.evaluate("() => [...window.app.graph.links.values()].length")
+        browser.close()
+    assert (values, links) == (["sageattn_qk_int8_pv_fp8_cuda", "balanced"], 1)
+
+
+def _saved_in_the_page() -> dict:
+    """A workflow of two nodes in the format that the page saves."""
+    model = {"name": "MODEL", "type": "MODEL", "links": [1]}
+    common = {"flags": {}, "mode": 0, "properties": {}, "size": [300, 100]}
+    nodes = [
+        {
+            "id": 1,
+            "type": "UNETLoader",
+            "pos": [0, 0],
+            "order": 0,
+            "inputs": [],
+            "outputs": [model],
+            "widgets_values": ["tiny-wan2.1-t2v.safetensors", "default"],
+            **common,
+        },
+        {
+            "id": 2,
+            "type": SAGE,
+            "pos": [400, 0],
+            "order": 1,
+            "inputs": [{"name": "model", "type": "MODEL", "link": 1}],
+            "outputs": [{"name": "MODEL", "type": "MODEL", "links": []}],
+            "widgets_values": ["sageattn_qk_int8_pv_fp8_cuda", False],
+            **common,
+        },
+    ]
+    links = [[1, 1, 0, 2, 0, "MODEL"]]
+    return {
+        "last_node_id": 2,
+        "last_link_id": 1,
+        "nodes": nodes,
+        "links": links,
+        "groups": [],
+        "version": 0.4,
+    }
