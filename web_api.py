@@ -1,6 +1,7 @@
 """What the web side can ask for, read-only, and the two events it hears: a node's message, a notice."""
 
 import asyncio
+import functools
 import json
 import re
 from pathlib import Path
@@ -35,6 +36,7 @@ def register() -> None:
     messages.listeners.append(_send)
     messages.locator = _place
     plans, runs = Plans(Path(host.__file__).parent), Runs()
+    report.listeners.append(runs.write)
 
     @server.routes.get("/sagekit/report")
     async def get_report(request: web.Request) -> web.Response:
@@ -52,18 +54,22 @@ def register() -> None:
 
 
 class Runs:
-    """The report as JSON. A run that has ended is the same for ever, so it is written once."""
+    """The report as JSON. A run that has ended is the same for ever, so it is written once, at its end."""
 
     def __init__(self) -> None:
         self._written: dict[int, str] = {}
 
+    def write(self, run: report.Run) -> None:
+        """Writes a run that has ended, so that nobody waits for it later."""
+        self._written[run.number] = json.dumps(without_folders(run.as_data()))
+
     def as_json(self) -> str:
         """The answer to /sagekit/report."""
         ended = report.ended()
-        self._written = {
-            run.number: self._written.get(run.number) or json.dumps(without_folders(run.as_data()))
-            for run in ended
-        }
+        for run in ended:
+            if run.number not in self._written:
+                self.write(run)
+        self._written = {run.number: self._written[run.number] for run in ended}
         rest = {"running": report.running(), "nodes": messages.messages()}
         parts = [f'"runs": [{", ".join(self._written.values())}]']
         parts += [f'"{name}": {json.dumps(without_folders(value))}' for name, value in rest.items()]
@@ -126,12 +132,17 @@ def times() -> dict[str, list[dict]]:
 def without_folders(value):
     """The JSON-ready value with every absolute path in its texts cut down to the file's name."""
     if isinstance(value, str):
-        return _FOLDERS.sub(lambda found: found["address"] or "", value)
+        return _without_folders(value)
     if isinstance(value, list):
         return [without_folders(one) for one in value]
     if isinstance(value, dict):
         return {key: without_folders(one) for key, one in value.items()}
     return value
+
+
+@functools.lru_cache(maxsize=4096)  # A report says the same of many calls.
+def _without_folders(text: str) -> str:
+    return _FOLDERS.sub(lambda found: found["address"] or "", text)
 
 
 def _send(new: Message | Notice) -> None:

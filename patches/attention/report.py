@@ -24,6 +24,8 @@ _runs: "deque[Run]" = deque(maxlen=KEPT_RUNS)
 _running: "dict[int, Run]" = {}
 _numbers = itertools.count(1)
 _said: set[str] = set()
+# Called with every run that has ended.
+listeners: "list[Callable[[Run], None]]" = []
 # What a note is about, where that is told apart.
 NAMED, GUARD, DROPPED, NO_BLOCKS, NOT_REACHED = "named-kernel", "guard", "dropped", "no-blocks", "not-reached"
 
@@ -267,5 +269,7 @@ def _tell(run: Run) -> None:
         log.warning("SageKit: %s", ". ".join(new))
     text = "\n".join([run.summary(), *notes])
     messages.say(run.settings.node_id, run.line(), text, warnings=run.warnings(), run=run.number)
+    for listener in list(listeners):
+        listener(run)
     if GUARD in run.notes:
         messages.notice("guard", f"{run.model}: {run.notes[GUARD]}")

@@ -26,6 +26,7 @@ def fresh(monkeypatch):
     monkeypatch.setattr(messages, "_messages", {})
     monkeypatch.setattr(messages, "_notices", type(messages._notices)(maxlen=messages.KEPT_NOTICES))
     monkeypatch.setattr(messages, "listeners", [])
+    monkeypatch.setattr(report, "listeners", [])
     monkeypatch.setattr(messages, "locator", None)
 
 
@@ -148,9 +149,12 @@ def test_a_node_has_one_last_message_in_each_workflow(monkeypatch):
     ]
 
 
-def test_the_report_as_it_is_sent_is_read_back_whole_and_names_no_folder():
-    sampled(Settings("auto", node_id="7"), KERNEL, notes=[("in /home/jane/x.py", "guard")])
+@pytest.mark.parametrize("listening", [True, False])
+def test_the_report_as_it_is_sent_is_read_back_whole_and_names_no_folder(listening):
     runs = web_api.Runs()
+    if listening:
+        report.listeners.append(runs.write)
+    sampled(Settings("auto", node_id="7"), KERNEL, notes=[("in /home/jane/x.py", "guard")])
     for _ in range(2):
         sent = json.loads(runs.as_json())
         (run,) = sent["runs"]
