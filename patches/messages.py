@@ -1,10 +1,13 @@
 """What the nodes tell their users: the last message of each, notices beyond a node, and who hears them."""
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+
+log = logging.getLogger(__name__)
 
 KEPT_MESSAGES = 100
 KEPT_NOTICES = 20
@@ -34,7 +37,11 @@ class Place:
 
 def locate(node_id: str) -> Place:
     """The place of a node of the prompt that runs; known where ``locator`` was set."""
-    return locator(node_id) if locator is not None else Place()
+    try:
+        return locator(node_id) if locator is not None else Place()
+    except Exception:  # A later host may keep its prompts otherwise: no reason to stop a run.
+        log.debug("the node %s could not be found", node_id, exc_info=True)
+        return Place()
 
 
 # Asks the host, which knows the prompt.
@@ -169,4 +176,7 @@ def notices() -> list[dict]:
 
 def _tell(new: "Message | Notice") -> None:
     for listener in list(listeners):
-        listener(new)
+        try:
+            listener(new)
+        except Exception:  # Nobody hears it: no reason to stop a run.
+            log.debug("a message was not delivered", exc_info=True)

@@ -270,6 +270,9 @@ def _tell(run: Run) -> None:
     text = "\n".join([run.summary(), *notes])
     messages.say(run.settings.node_id, run.line(), text, warnings=run.warnings(), run=run.number)
     for listener in list(listeners):
-        listener(run)
+        try:
+            listener(run)
+        except Exception:  # Nobody hears it: no reason to stop a run.
+            log.debug("a run was not passed on", exc_info=True)
     if GUARD in run.notes:
         messages.notice("guard", f"{run.model}: {run.notes[GUARD]}")

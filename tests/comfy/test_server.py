@@ -62,6 +62,20 @@ def test_the_report_counts_every_attention_call_of_the_run(plain):
     assert run["fallbacks"] == {"device": 3 * 2 * 2}
 
 
+def test_each_node_has_its_last_message_with_its_type_and_its_workflow(plain):
+    for workflow in ("one", "two", None):
+        plain.run(workflows.sampling("wan", sage("auto"), steps=2), workflow)
+    report = plain.get("/sagekit/report")
+    said = {one["workflow"]: one for one in report["nodes"] if one["node_id"] == "patch0"}
+    assert set(said) >= {"one", "two", None}
+    for workflow, one in said.items():
+        assert (one["node_type"], one["busy"]) == ("PatchSageAttention", False)
+        assert one["line"] == "ComfyUI 8" and "device 8" in one["text"] and one["warnings"] == []
+        (run,) = (run for run in report["runs"] if run["id"] == one["run"])
+        assert (run["workflow"], run["line"]) == (workflow, "ComfyUI 8")
+    assert report["running"] == []
+
+
 def test_the_report_keeps_the_last_20_runs(plain):
     for _ in range(21):
         plain.run(workflows.sampling("wan", sage("auto"), steps=1))

@@ -56,6 +56,9 @@ def test_a_flag_whose_kernel_does_not_work_is_cleared_and_one_block_says_why(
         (block,) = blocks(server)
         assert words in block and "ComfyUI starts with PyTorch's attention instead" in block
         assert "Using sage attention" not in server.log()
+        (notice,) = server.get("/sagekit/status")["notices"]
+        assert (notice["kind"], notice["severity"]) == ("startup-fallback", "warn")
+        assert "--use-sage-attention" in notice["text"] and words in notice["text"]
 
 
 def test_a_kernel_that_hangs_is_given_up_after_its_limit(start, expected, host_folder):
@@ -82,6 +85,9 @@ def test_a_change_of_what_is_installed_is_told_and_checked_again(start, tmp_path
     with start(SAGE, kernels="newer sageattention", base=tmp_path, SAGEKIT_STARTUP="on") as server:
         assert "sageattention 1.0.6 -> 1.0.7" in server.log()
         assert "checking the kernel behind --use-sage-attention" in server.log()
+        (notice,) = server.get("/sagekit/status")["notices"]
+        assert (notice["kind"], notice["severity"]) == ("versions-changed", "info")
+        assert "sageattention 1.0.6 -> 1.0.7" in notice["text"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +112,7 @@ def test_report_leaves_the_flag_on_and_off_says_nothing(start):
     for mode, said in (("report", 1), ("off", 0)):
         with start(SAGE, kernels="wrong sageattention", SAGEKIT_STARTUP=mode) as server:
             assert len(blocks(server)) == said
+            assert server.get("/sagekit/status")["notices"] == []
             assert "Using sage attention" in server.log()
 
 

@@ -67,9 +67,10 @@ class Server:
             time.sleep(0.25)
         raise self.fail(f"the server did not answer within {START_LIMIT:.0f} s")
 
-    def queue(self, workflow: dict) -> str:
-        """Queues a workflow in API format and returns its id."""
-        body = json.dumps({"prompt": workflow}).encode()
+    def queue(self, workflow: dict, workflow_id: str | None = None) -> str:
+        """Queues a workflow in API format, as if from the page's with that id; returns the prompt's id."""
+        page = {"extra_pnginfo": {"workflow": {"id": workflow_id}}} if workflow_id else {}
+        body = json.dumps({"prompt": workflow, "extra_data": page}).encode()
         request = urllib.request.Request(
             self.url + "/prompt", data=body, headers={"Content-Type": "application/json"}
         )
@@ -79,9 +80,9 @@ class Server:
         except urllib.error.HTTPError as error:
             raise self.fail(f"the workflow was refused: {error.read().decode()}") from error
 
-    def run(self, workflow: dict) -> dict:
+    def run(self, workflow: dict, workflow_id: str | None = None) -> dict:
         """Runs a workflow to its end and returns what its output nodes showed, by node id."""
-        prompt_id = self.queue(workflow)
+        prompt_id = self.queue(workflow, workflow_id)
         deadline = time.monotonic() + RUN_LIMIT
         while time.monotonic() < deadline:
             history = self.get(f"/history/{prompt_id}").get(prompt_id)

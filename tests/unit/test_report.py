@@ -149,6 +149,17 @@ def test_a_node_has_one_last_message_in_each_workflow(monkeypatch):
     ]
 
 
+def test_a_run_ends_well_where_nobody_can_be_told(monkeypatch):
+    def broken(*given):
+        raise RuntimeError("the server is going down")
+
+    monkeypatch.setattr(messages, "locator", broken)
+    messages.listeners.append(broken)
+    report.listeners.append(broken)
+    sampled(Settings("auto", node_id="7"), KERNEL, notes=[("gave NaN", "guard")])
+    assert report.runs()[0]["workflow"] is None and messages.messages()[0]["line"]
+
+
 @pytest.mark.parametrize("listening", [True, False])
 def test_the_report_as_it_is_sent_is_read_back_whole_and_names_no_folder(listening):
     runs = web_api.Runs()
