@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 # How the host shows that something went wrong: a panel, or a message that goes away by itself.
 ERROR_SIGNS = "[data-testid^='error'], .p-toast-message-error"
 LIMIT = 60_000
+SOON = 30_000
+WIDTH, HEIGHT = 1700, 950
 
 
 def places_of_chromium(playwright) -> list[str]:
@@ -28,20 +30,44 @@ def launch(playwright):
 class Page:
     """One page in a profile of its own."""
 
-    def __init__(self, browser, url: str):
+    def __init__(self, browser, url: str, prepare: Callable | None = None, width: int = WIDTH):
+        """Opens an address.
+
+        Args:
+            browser: What ``launch`` gave.
+            url: The address.
+            prepare: Called with the browser's page before it goes there.
+            width: Of the window.
+        """
         # Every error of the console, in words that are the same on every port and in every run.
         self.errors: list[str] = []
-        self.browser_page = browser.new_context(viewport={"width": 1700, "height": 950}).new_page()
+        self.browser_page = browser.new_context(viewport={"width": width, "height": HEIGHT}).new_page()
         self.browser_page.on("console", self._keep)
         self.browser_page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
-        self.browser_page.goto(url)
+        # What a test waits for comes within moments; the first visit and a run have times of their own.
+        self.browser_page.set_default_timeout(SOON)
+        if prepare is not None:
+            prepare(self.browser_page)
+        self.browser_page.goto(url, timeout=LIMIT)
+        self._wait_until_ready()
+        if "template=" in url:
+            # Until the template is there the page shows the host's own workflow.
+            self.wait_for("app.graph.nodes.some(node => node.type === 'PatchSageAttention')")
+
+    def _wait_until_ready(self) -> None:
         self.wait_for("app.graph.nodes.length > 0")
-        self.browser_page.wait_for_load_state("networkidle")
+        self.browser_page.wait_for_load_state("networkidle", timeout=LIMIT)
 
     def _keep(self, message) -> None:
         if message.type == "error":
             place = re.sub(r"^https?://127\.0\.0\.1:\d+", "", message.location["url"])
             self.errors.append(f"{message.text} [{place}]")
+
+    def reload(self) -> None:
+        """Loads the page anew; the workflow that was open is open again, as it was."""
+        # Without the address's query, which would open the template as another workflow.
+        self.browser_page.goto(re.match(r"https?://[^/]+/", self.browser_page.url)[0])
+        self._wait_until_ready()
 
     def wait_for(self, condition: str) -> None:
         """Waits until a condition in the page's own words holds."""
@@ -58,10 +84,28 @@ class Page:
     def press_run(self) -> None:
         self.browser_page.get_by_test_id("queue-button").click()
 
+    def set(self, setting: str, value: object) -> None:
+        """Changes a setting of the user, as the settings dialog does."""
+        self.browser_page.evaluate(
+            "([id, value]) => app.extensionManager.setting.set(id, value)", [setting, value]
+        )
+
+    def tell(self, event: str, detail: object) -> None:
+        """Hands the page an event as if it had come over the server's socket."""
+        self.browser_page.evaluate(
+            "([type, detail]) => app.api.dispatchEvent(new CustomEvent(type, { detail }))", [event, detail]
+        )
+
     def search(self, words: str) -> list[str]:
         """What the node search, opened by a double click beside the nodes, offers for some words."""
-        self.browser_page.mouse.dblclick(850, 880)
-        self.browser_page.get_by_role("combobox").wait_for()
+        box = self.browser_page.get_by_role("combobox")
+        # On a busy machine two clicks may be too far apart to be a double one.
+        for _ in range(10):
+            self.browser_page.mouse.dblclick(850, 880)
+            self.browser_page.wait_for_timeout(1500)
+            if box.count():
+                break
+        box.wait_for()
         self.browser_page.keyboard.type(words)
         # The list follows the words after a moment, and an empty list has nothing to wait for.
         self.browser_page.wait_for_timeout(1500)
@@ -74,8 +118,8 @@ class Page:
         self.browser_page.context.close()
 
 
-def opened(browser, url: str) -> Iterator[Page]:
+def opened(browser, url: str, prepare: Callable | None = None) -> Iterator[Page]:
     """A page for the length of a test."""
-    page = Page(browser, url)
+    page = Page(browser, url, prepare)
     yield page
     page.close()

@@ -1,0 +1,179 @@
+"""The line on a node: what it shows, on which node, and that the workflow does not know of it."""
+
+import pytest
+from support import web_answers
+from support.page import opened
+from support.web_canned import Canned
+
+from .conftest import DEMO, settings_as_they_were
+
+LINE = ".sagekit-line"
+NODE = f"app.graph.getNodeById({web_answers.NODE})"
+# As small as the node can be, so that a line finds no room.
+SHRINK = f"vue => {NODE}.setSize([{NODE}.size[0], vue ? 60 : {NODE}.computeSize()[1]])"
+# Opened as a workflow of its own, so that what was said before is about another.
+OPEN_ANEW = """async () => {
+    window.demo ??= app.graph.serialize()
+    await app.loadGraphData({ ...structuredClone(window.demo), id: crypto.randomUUID() })
+}"""
+IS_MODIFIED = "() => app.extensionManager.workflow.activeWorkflow.isModified"
+CALLS = web_answers.message()["line"]
+
+
+@pytest.fixture(scope="module")
+def page_of_module(browser, served):
+    canned = Canned()
+    for page in opened(browser, served.url + DEMO, canned.prepare):
+        yield page, canned
+
+
+@pytest.fixture
+def page(page_of_module):
+    """The demo workflow with no line in it, in one page for all tests of this module."""
+    page, canned = page_of_module
+    canned.answers = Canned().answers
+    page.browser_page.evaluate(OPEN_ANEW)
+    assert page.browser_page.locator(LINE).count() == 0
+    yield page
+    settings_as_they_were(page)
+
+
+@pytest.fixture
+def canned(page_of_module):
+    return page_of_module[1]
+
+
+def serialised(page) -> str:
+    return page.browser_page.evaluate("() => JSON.stringify(app.graph.serialize())")
+
+
+def prompt(page) -> str:
+    return page.browser_page.evaluate("async () => JSON.stringify((await app.graphToPrompt()).output)")
+
+
+def show(page, **more):
+    workflow = page.browser_page.evaluate("() => app.graph.id")
+    page.tell("sagekit.node", web_answers.message(**{"workflow": workflow, **more}))
+    return page.browser_page.locator(LINE)
+
+
+@pytest.mark.parametrize("vue", [False, True], ids=["on the canvas", "drawn by Vue"])
+def test_a_line_appears_and_the_workflow_and_the_prompt_stay_as_they_were(page, vue, tmp_path):
+    if vue:
+        page.set("Comfy.VueNodes.Enabled", True)
+        page.browser_page.wait_for_timeout(1000)
+    page.browser_page.evaluate(SHRINK, vue)
+    page.browser_page.wait_for_timeout(300)
+    before, queued, modified = serialised(page), prompt(page), page.browser_page.evaluate(IS_MODIFIED)
+    height = page.browser_page.evaluate(f"() => {NODE}.size[1]")
+    line = show(page)
+    line.wait_for()
+    assert serialised(page) == before
+    page.wait_for(f"{NODE}.size[1] > {height}")
+    page.browser_page.wait_for_timeout(300)
+    page.screenshot(tmp_path / "line.png")
+    assert serialised(page) == before
+    assert prompt(page) == queued
+    assert page.browser_page.evaluate(IS_MODIFIED) == modified
+    # Taking it off leaves the node as it was.
+    page.set("SageKit.NodeLine", False)
+    line.wait_for(state="detached")
+    page.wait_for(f"Math.abs({NODE}.size[1] - {height}) < 1")
+    assert serialised(page) == before
+
+
+def test_a_node_with_room_keeps_its_size_and_a_later_message_takes_the_place_of_the_first(page):
+    before = page.browser_page.evaluate(f"() => [...{NODE}.size]")
+    line = show(page)
+    line.wait_for()
+    show(page, line="sdpa-cudnn 5", time=web_answers.message()["time"] + 1)
+    page.browser_page.locator(LINE, has_text="sdpa-cudnn 5").wait_for()
+    show(page, line="an older one", time=1.0)
+    page.browser_page.wait_for_timeout(200)
+    assert line.all_inner_texts() == ["sdpa-cudnn 5"]
+    assert page.browser_page.evaluate(f"() => [...{NODE}.size]") == before
+
+
+def test_warnings_make_a_mark_and_their_reasons_are_read_and_heard(page, tmp_path):
+    line = show(page)
+    line.wait_for()
+    assert line.locator(".pi-exclamation-triangle").count() == 0
+    show(page, warnings=[web_answers.warning("Block 3 is exact.")])
+    line.locator(".pi-exclamation-triangle").wait_for()
+    page.screenshot(tmp_path / "warning.png")
+    assert "Block 3 is exact." in line.get_attribute("title")
+    assert "Warning: Block 3 is exact." in line.get_attribute("aria-label")
+
+
+def test_the_tooltip_tells_the_runs_own_reasons_and_errors_when_the_pointer_comes(page, canned):
+    canned.answers["report"] = web_answers.report(web_answers.run())
+    line = show(page)
+    line.wait_for()
+    assert line.get_attribute("title").startswith("calls: sage2-int8-fp8 900")
+    line.hover()
+    page.browser_page.wait_for_function(
+        f"() => document.querySelector('{LINE}').title.includes('no-faster-kernel')"
+    )
+    assert "error 3.1 %" in line.get_attribute("title")
+
+
+def test_a_busy_node_shows_its_progress(page):
+    line = show(page, busy=True, line="measuring attention: 3 of 5 kernels", time=1.0)
+    line.locator(".pi-spinner").wait_for()
+    assert line.inner_text() == "measuring attention: 3 of 5 kernels"
+    show(page, time=2.0)
+    line.locator(".pi-spinner").wait_for(state="detached")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"node_type": "PatchTorchCompile"}, {"node_id": "7"}, {"node_id": "99"}, {"workflow": "another"}],
+)
+def test_a_message_for_another_node_type_or_workflow_shows_nothing(page, wrong):
+    show(page, **wrong)
+    page.browser_page.wait_for_timeout(200)
+    assert page.browser_page.locator(LINE).count() == 0
+    show(page).wait_for()
+
+
+def test_another_workflow_has_no_line_and_the_first_has_it_again(page):
+    first = page.browser_page.evaluate("() => app.graph.serialize()")
+    show(page).wait_for()
+    page.browser_page.evaluate(OPEN_ANEW)
+    page.browser_page.wait_for_timeout(200)
+    assert page.browser_page.locator(LINE).count() == 0
+    page.browser_page.evaluate("graph => app.loadGraphData(graph)", first)
+    page.browser_page.locator(LINE, has_text=CALLS).wait_for()
+
+
+def test_what_the_nodes_said_without_naming_a_workflow_is_there_after_the_page_is_opened(browser, served):
+    canned = Canned()
+    canned.answers["report"] = web_answers.report(nodes=[web_answers.message()])
+    for page in opened(browser, served.url + DEMO, canned.prepare):
+        page.browser_page.locator(LINE, has_text=CALLS).wait_for()
+
+
+def test_a_node_in_a_subgraph_is_found_by_the_id_of_its_run(page):
+    page.browser_page.evaluate(
+        f"""() => {{
+            const {{ node }} = app.graph.convertToSubgraph(new Set([{NODE}]))
+            window.outer = node
+        }}"""
+    )
+    inner = page.browser_page.evaluate("() => String(outer.subgraph.nodes[0].id)")
+    outer = page.browser_page.evaluate("() => String(outer.id)")
+    show(page, node_id=f"{outer}:{inner}")
+    page.wait_for("outer.subgraph.nodes[0].widgets.some(widget => widget.name === 'sagekit_line')")
+
+
+def test_the_line_is_a_button_that_opens_the_panel(page):
+    show(page).click()
+    page.browser_page.locator(".sagekit-panel").wait_for()
+
+
+def test_a_hostile_text_is_shown_as_text(page):
+    line = show(page, line=web_answers.HOSTILE)
+    line.wait_for()
+    assert line.inner_text() == web_answers.HOSTILE
+    assert line.locator("img, b").count() == 0
+    assert not page.browser_page.evaluate("() => window.hostile")

@@ -1,0 +1,77 @@
+// What this pack uses of ComfyUI's page; a part that an older or newer frontend lacks does nothing.
+// @ts-check
+// @ts-ignore: ComfyUI serves it.
+import { app } from "../../../scripts/app.js";
+// @ts-ignore: ComfyUI serves it.
+import { api } from "../../../scripts/api.js";
+
+export { api, app };
+
+export const PANEL = "sagekit";
+
+/**
+ * A setting's value.
+ * @param {string} id
+ * @param {any} otherwise for a frontend that does not know the setting
+ */
+export function setting(id, otherwise) {
+  const settings = app.extensionManager?.setting;
+  const value = settings?.get ? settings.get(id) : app.ui?.settings?.getSettingValue?.(id);
+  return value ?? otherwise;
+}
+
+/**
+ * Calls back after a setting has changed.
+ * @param {string} id
+ * @param {() => void} changed
+ */
+export function onSetting(id, changed) {
+  // The new value is stored only after this event has been heard by all.
+  app.ui?.settings?.addEventListener?.(`${id}.change`, () => queueMicrotask(changed));
+}
+
+/** The workflow's own graph, not the subgraph that is looked at. */
+export function rootGraph() {
+  // Asked before there is one, the host complains in the console.
+  if (app.isGraphReady === false) return null;
+  return app.rootGraph ?? app.graph ?? null;
+}
+
+/** Whether nodes are drawn by Vue (Nodes 2.0) and not on the canvas. */
+export function drawnByVue() {
+  // @ts-ignore: a global of the host.
+  return window.LiteGraph?.vueNodesMode ?? Boolean(setting("Comfy.VueNodes.Enabled", false));
+}
+
+/**
+ * Shows a message that goes away by itself.
+ * @param {{severity: string, summary: string, detail: string, life: number}} message
+ */
+export function toast(message) {
+  app.extensionManager?.toast?.add?.(message);
+}
+
+/** Opens the panel; one that is open stays open. */
+export function openPanel() {
+  const tabs = app.extensionManager?.sidebarTab;
+  if (tabs && "activeSidebarTabId" in tabs) {
+    tabs.activeSidebarTabId = PANEL;
+  } else {
+    app.extensionManager?.command?.execute?.(`Workspace.ToggleSidebarTab.${PANEL}`);
+  }
+}
+
+/**
+ * The text of an answer to GET.
+ * @param {string} route
+ * @returns {Promise<string>}
+ */
+export async function read(route) {
+  const answer = await api.fetchApi(route, { cache: "no-store" });
+  if (!answer.ok) {
+    const error = new Error(`${answer.status} ${answer.statusText}`.trim());
+    error.name = "AnswerError";
+    throw error;
+  }
+  return answer.text();
+}

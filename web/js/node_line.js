@@ -1,0 +1,124 @@
+// The line on a node: what ran there, its progress while it is busy, and a mark where something is to be read.
+// @ts-check
+import { app, drawnByVue, openPanel } from "./host.js";
+import { make, icon } from "./dom.js";
+import { expect, giveBack, take } from "./node_room.js";
+import { load, runOf } from "./store.js";
+import { tooltip } from "./tooltip.js";
+import { say } from "./words.js";
+
+const NAME = "sagekit_line";
+const HEIGHT = 34;
+
+/** @type {Map<any, {widget: any, element: HTMLElement, message: any}>} */
+const lines = new Map();
+
+/**
+ * Shows a message on a node; a later one takes its place.
+ * @param {any} node
+ * @param {any} message
+ */
+export function show(node, message) {
+  if (typeof node?.addDOMWidget !== "function") return;
+  const line = lines.get(node) ?? add(node);
+  if (line.message && (line.message.time ?? 0) > (message.time ?? 0)) return;
+  line.message = message;
+  write(line);
+}
+
+/** Writes all lines anew, in another language. */
+export function rewrite() {
+  for (const line of lines.values()) if (line.message) write(line);
+}
+
+/** @param {any} node */
+export function remove(node) {
+  const line = lines.get(node);
+  if (!line) return;
+  lines.delete(node);
+  if (node.widgets?.includes(line.widget)) {
+    if (node.removeWidget) {
+      node.removeWidget(line.widget);
+    } else {
+      line.widget.onRemove?.();
+      node.widgets.splice(node.widgets.indexOf(line.widget), 1);
+    }
+  }
+  line.element.remove();
+  giveBack(node);
+  redraw(node);
+}
+
+/** Takes every line off its node. */
+export function removeAll() {
+  for (const node of [...lines.keys()]) remove(node);
+}
+
+/** Forgets the nodes that are no longer in the workflow. @param {Set<any>} present */
+export function keepOnly(present) {
+  for (const node of [...lines.keys()]) if (!present.has(node)) lines.delete(node);
+}
+
+/** @param {any} node */
+function add(node) {
+  const element = make("button.line", { type: "button", onclick: openPanel });
+  expect(node);
+  const widget = node.addDOMWidget(NAME, "sagekit-line", element, {
+    serialize: false,
+    hideOnZoom: true,
+    margin: 4,
+    getValue: () => "",
+    setValue: () => {},
+  });
+  // Both are asked: one for the workflow that is saved, one for the prompt that is queued.
+  widget.serialize = false;
+  // A height of its own: without it the line takes part in sharing out the room of a node made larger.
+  widget.computeSize = (/** @type {number} */ width) => [width ?? 0, HEIGHT];
+  widget.computeLayoutSize = undefined;
+  const line = { widget, element, message: null };
+  lines.set(node, line);
+  take(node, element);
+  const details = () => readDetails(line);
+  element.addEventListener("pointerenter", details);
+  element.addEventListener("focus", details);
+  element.addEventListener("wheel", zoom, { passive: false });
+  redraw(node);
+  return line;
+}
+
+/** The canvas goes on zooming with the pointer on the line. @param {WheelEvent} event */
+function zoom(event) {
+  if (drawnByVue() || !app.canvas?.processMouseWheel) return;
+  event.preventDefault();
+  app.canvas.processMouseWheel(event);
+}
+
+/** @param {{element: HTMLElement, message: any}} line */
+function write({ element, message }) {
+  const warnings = message.warnings ?? [];
+  const parts = [];
+  if (message.busy) parts.push(icon("spin spinner"));
+  if (warnings.length) parts.push(icon("exclamation-triangle"));
+  const words = make("span.line-words");
+  words.textContent = message.line ?? "";
+  element.replaceChildren(...parts, words);
+  element.classList.toggle("sagekit-busy", Boolean(message.busy));
+  element.classList.toggle("sagekit-warned", warnings.length > 0);
+  const text = tooltip(message, runOf(message.run));
+  element.title = text;
+  const said = warnings.map((/** @type {any} */ one) => say("warning", { text: one.text }));
+  element.setAttribute("aria-label", [message.line, ...said, say("openPanel")].join("; "));
+}
+
+/** The run's own reasons, errors and time are asked for when somebody looks. @param {any} line */
+async function readDetails(line) {
+  const { run, busy } = line.message ?? {};
+  if (busy || run === null || run === undefined || runOf(run)) return;
+  await load("report");
+  if (line.message) write(line);
+}
+
+/** @param {any} node */
+function redraw(node) {
+  (node.graph ?? app.canvas)?.setDirtyCanvas?.(true, true);
+}

@@ -1,0 +1,58 @@
+// Finds this pack's nodes in the open workflow, subgraphs included, by the ids that a run gives them.
+// @ts-check
+import { rootGraph } from "./host.js";
+
+export const TYPES = new Set(["PatchSageAttention", "PatchTorchCompile", "PatchFP16Accumulation"]);
+
+/** @param {any} node */
+export function typeOf(node) {
+  return node?.comfyClass ?? node?.type ?? "";
+}
+
+/** @param {any} graph */
+function inside(graph) {
+  return graph?.nodes ?? graph?._nodes ?? [];
+}
+
+/** All of this pack's nodes, each once. @returns {Set<any>} */
+export function allNodes() {
+  const found = new Set();
+  const seen = new Set();
+  const graphs = [rootGraph()];
+  // A subgraph that is used twice is one graph.
+  for (const graph of graphs) {
+    if (!graph || seen.has(graph)) continue;
+    seen.add(graph);
+    for (const node of inside(graph)) {
+      if (TYPES.has(typeOf(node))) found.add(node);
+      if (node.subgraph) graphs.push(node.subgraph);
+    }
+  }
+  return found;
+}
+
+/**
+ * The node with an id as a run names it: "12", or "12:5" for node 5 in the subgraph that node 12 is.
+ * @param {string | number | null} id
+ */
+export function nodeOf(id) {
+  let graph = rootGraph();
+  let node;
+  for (const part of String(id ?? "").split(":")) {
+    node = inside(graph).find((/** @type {any} */ one) => String(one.id) === part);
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+/**
+ * The node that a message is for, if it is in this workflow.
+ * @param {any} message
+ */
+export function addressee(message) {
+  if (!message) return undefined;
+  const here = rootGraph()?.id;
+  if (message.workflow && here && message.workflow !== here) return undefined;
+  const node = nodeOf(message.node_id);
+  return TYPES.has(typeOf(node)) && typeOf(node) === message.node_type ? node : undefined;
+}

@@ -1,0 +1,62 @@
+// Notices of the server as toasts, each cause once, also over reloads of the page.
+// @ts-check
+import { api, setting, toast } from "./host.js";
+import { state } from "./store.js";
+import { say } from "./words.js";
+
+export const TOASTS = "SageKit.Toasts";
+const SHOWN = "SageKit.ShownNotices";
+const KEPT = 100;
+const LIFE = 15000;
+/** @type {Record<string, string>} */
+const SUMMARIES = {
+  "startup-fallback": "noticeStartupFallback",
+  guard: "noticeGuard",
+  "versions-changed": "noticeVersionsChanged",
+};
+
+/** What this page has shown; the only memory where the browser keeps none. @type {Set<string>} */
+const here = new Set();
+
+/** @returns {string[]} */
+function shown() {
+  try {
+    const ids = JSON.parse(localStorage.getItem(SHOWN) ?? "[]");
+    return Array.isArray(ids) ? ids : [];
+  } catch {
+    return [];
+  }
+}
+
+/** @param {string} id */
+function remember(id) {
+  here.add(id);
+  try {
+    localStorage.setItem(SHOWN, JSON.stringify([...shown(), id].slice(-KEPT)));
+  } catch {
+    // A full or forbidden storage: the notice may come again after a reload.
+  }
+}
+
+/** @param {any} notice */
+export function showNotice(notice) {
+  const id = String(notice?.id ?? "");
+  if (!id || !notice.text || !setting(TOASTS, true)) return;
+  if (here.has(id) || shown().includes(id)) return;
+  remember(id);
+  toast({
+    severity: notice.severity === "info" ? "info" : "warn",
+    summary: say(SUMMARIES[notice.kind] ?? "noticeOther"),
+    detail: String(notice.text),
+    life: LIFE,
+  });
+}
+
+/** Shows what the status holds and was not shown yet. */
+export function showNotices() {
+  for (const notice of state.status?.notices ?? []) showNotice(notice);
+}
+
+export function listen() {
+  api.addEventListener("sagekit.notice", (/** @type {any} */ event) => showNotice(event.detail));
+}

@@ -1,0 +1,105 @@
+// The part about the plan: what to install and how to go back, each command with a button that copies it.
+// @ts-check
+import { block, copyButton, icon, list, make } from "../dom.js";
+import { state } from "../store.js";
+import { say } from "../words.js";
+import { misfit } from "./machine.js";
+import { empty, section } from "./section.js";
+
+/** @type {Record<string, string>} */
+const OUTCOMES = {
+  well: "outcomeWell",
+  "not-needed": "outcomeNotNeeded",
+  install: "outcomeInstall",
+  repair: "outcomeRepair",
+  "nothing-fits": "outcomeNothingFits",
+};
+
+export function plan() {
+  return section("plan", write, () => JSON.stringify(state.plan));
+}
+
+/** @param {any} body */
+function write(body) {
+  if (!state.plan) return body.replaceChildren(empty(say("loading")));
+  const found = state.plan.plan;
+  if (!found) return body.replaceChildren(empty(say("noPlan")));
+  const outcome = OUTCOMES[found.outcome];
+  const findings = found.findings ?? [];
+  const steps = [...(found.steps ?? []), ...(found.options ?? [])];
+  const commands = steps.some((step) => step.shown?.length || step.undo_shown?.length);
+  const parts = [
+    make("p.outcome", {}, make("strong", {}, outcome ? say(outcome) : found.outcome)),
+    make("p", {}, found.summary || say("nothingYet")),
+    commands && make("p.quiet", {}, say("planPython", { kind: found.kind || say("unknown") })),
+    listOf("steps", found.steps, "ol"),
+    listOf("options", found.options, "ul"),
+    list(say("findings"), findings.map(finding)),
+    list(say("mismatches"), (found.mismatches ?? []).map(misfit)),
+    list(say("unfit"), (found.unfit ?? []).map((/** @type {any} */ one) => say("needsGot", one))),
+    list(say("serving"), (found.serving ?? []).map(serving)),
+    refused(found.refused ?? []),
+  ];
+  body.replaceChildren(...parts.flat().filter(Boolean));
+}
+
+/** @param {string} heading @param {any[] | undefined} steps @param {string} tag */
+function listOf(heading, steps, tag) {
+  if (!steps?.length) return null;
+  return [make("h4", {}, say(heading)), make(`${tag}.steps`, {}, steps.map((one) => make("li", {}, step(one))))];
+}
+
+/** @param {any} one */
+function step(one) {
+  const back = one.undo_shown?.length || one.undo_by_hand;
+  return [
+    make("strong", {}, one.title),
+    (one.why ?? []).map((/** @type {string} */ why) => make("p", {}, why)),
+    one.by_hand && make("p", {}, one.by_hand),
+    (one.shown ?? []).map(command),
+    one.wheel?.file && make("p.quiet", {}, say("file", { file: one.wheel.file })),
+    one.changes?.length > 0 && make("p.quiet", {}, say("changes", { changes: one.changes.map(change).join(", ") })),
+    back && [
+      make("p.quiet", {}, `${say("undo")}:`),
+      one.undo_by_hand && make("p", {}, one.undo_by_hand),
+      (one.undo_shown ?? []).map(command),
+    ],
+    one.sources?.length > 0 && make("p.quiet", {}, say("sources", { sources: one.sources.join(", ") })),
+  ];
+}
+
+/** @param {string} text */
+function command(text) {
+  return make(
+    "div.command",
+    {},
+    make("code", { tabindex: "0" }, text),
+    copyButton(() => text, say("copy"), { "aria-label": say("copyCommand", { command: text }) }),
+  );
+}
+
+/** @param {any} one */
+function change(one) {
+  return `${one.name} ${one.before ?? say("added")} -> ${one.after ?? say("removed")}`;
+}
+
+/** @param {any} one */
+function finding(one) {
+  const stops = one.stops && [icon("exclamation-triangle"), make("em", {}, `${say("findingStops")}. `)];
+  return [stops, misfit(one)];
+}
+
+/** @param {any} one */
+function serving(one) {
+  return [one.kernel, one.what].filter(Boolean).join(": ");
+}
+
+/** @param {any[]} files */
+function refused(files) {
+  if (!files.length) return null;
+  const items = () =>
+    files.map(({ file, reasons }) =>
+      make("li", {}, make("code", {}, file), reasons.map((/** @type {any} */ one) => make("div", {}, say("needsGot", one)))),
+    );
+  return block("refused", say("refusedFiles", { count: files.length }), () => make("ul", {}, items()));
+}

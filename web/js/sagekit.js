@@ -1,0 +1,74 @@
+// Registers this pack with ComfyUI's page: settings, command, panel, and what the nodes say.
+// @ts-check
+import { PANEL, api, app, onSetting, openPanel } from "./host.js";
+import { applyAll, listen as listenToNodes, NODE_LINE, recall } from "./messages.js";
+import { listen as listenToNotices, showNotices, TOASTS } from "./notices.js";
+import { hidePanel, showPanel } from "./panel/panel.js";
+import { load, state } from "./store.js";
+import { loadWords } from "./words.js";
+
+const HOME = "https://github.com/sagekit/sagekit";
+const COMMAND = "SageKit.OpenPanel";
+
+/** The English names, for a language that has no table; the tables are in locales. */
+const SETTINGS = [
+  {
+    id: TOASTS,
+    category: ["SageKit", "SageKit", "Toasts"],
+    name: "Show notices",
+    tooltip: "A notice appears once for each cause, for example when a kernel is kept out of a model.",
+    type: "boolean",
+    defaultValue: true,
+  },
+  {
+    id: NODE_LINE,
+    category: ["SageKit", "SageKit", "NodeLine"],
+    name: "Show on the nodes what ran",
+    tooltip:
+      "A line on each SageKit node says which kernels ran, or why not. It is not saved with the workflow.",
+    type: "boolean",
+    defaultValue: true,
+  },
+];
+
+function addStyle() {
+  const href = new URL("./sagekit.css", import.meta.url).href;
+  document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+}
+
+async function askForNotices() {
+  await load("status");
+  showNotices();
+}
+
+app.registerExtension({
+  name: "SageKit",
+  settings: SETTINGS,
+  commands: [{ id: COMMAND, label: "Open the SageKit panel", icon: "pi pi-bolt", function: openPanel }],
+  menuCommands: [{ path: ["Extensions", "SageKit"], commands: [COMMAND] }],
+  // Read when the page About is opened, so the version is the server's own.
+  get aboutPageBadges() {
+    const version = state.status?.version;
+    return [{ label: version ? `SageKit v${version}` : "SageKit", url: HOME, icon: "pi pi-github" }];
+  },
+  async setup() {
+    addStyle();
+    listenToNodes();
+    listenToNotices();
+    api.addEventListener("reconnected", askForNotices);
+    onSetting(TOASTS, showNotices);
+    app.extensionManager?.registerSidebarTab?.({
+      id: PANEL,
+      icon: "pi pi-bolt",
+      title: "SageKit",
+      tooltip: "SageKit",
+      type: "custom",
+      render: showPanel,
+      destroy: hidePanel,
+    });
+    // The page goes on starting meanwhile.
+    loadWords().then(askForNotices);
+    recall();
+  },
+  afterConfigureGraph: applyAll,
+});

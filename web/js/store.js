@@ -1,0 +1,78 @@
+// What the server said last, and when to ask again; a request that fails leaves a sentence, never an exception.
+// @ts-check
+import { read } from "./host.js";
+
+/**
+ * @typedef {{status: any, report: any, plan: any, trouble: Record<string, {gone: boolean, text: string}>}} State
+ */
+
+/** @type {State} */
+export const state = { status: null, report: null, plan: null, trouble: {} };
+
+/** @type {Set<() => void>} */
+const listeners = new Set();
+/** @type {Record<string, string>} */
+const texts = {};
+/** @type {Map<string, Promise<void>>} */
+const underWay = new Map();
+let told = false;
+
+/** @param {() => void} changed called once a frame at most */
+export function onChange(changed) {
+  listeners.add(changed);
+  return () => listeners.delete(changed);
+}
+
+function tell() {
+  if (told) return;
+  told = true;
+  requestAnimationFrame(() => {
+    told = false;
+    for (const changed of [...listeners]) changed();
+  });
+}
+
+/**
+ * Asks for one of the answers; one request for each at a time.
+ * @param {"status" | "report" | "plan"} name
+ */
+export function load(name) {
+  let request = underWay.get(name);
+  if (!request) {
+    request = ask(name).finally(() => underWay.delete(name));
+    underWay.set(name, request);
+  }
+  return request;
+}
+
+/** @param {"status" | "report" | "plan"} name */
+async function ask(name) {
+  try {
+    const text = await read(`/sagekit/${name}`);
+    const recovered = name in state.trouble;
+    delete state.trouble[name];
+    // An unchanged answer is not worth parsing.
+    if (text === texts[name] && !recovered) return;
+    state[name] = name === "plan" ? JSON.parse(text) : clean(JSON.parse(text));
+    texts[name] = text;
+  } catch (error) {
+    const answered = error instanceof Error && ["AnswerError", "SyntaxError"].includes(error.name);
+    const text = error instanceof Error ? error.message : String(error);
+    if (state.trouble[name]?.text === text) return;
+    state.trouble[name] = { gone: !answered, text };
+  }
+  tell();
+}
+
+/** @param {any} answer */
+function clean(answer) {
+  if (answer === null || typeof answer !== "object") throw new SyntaxError("not an object");
+  return answer;
+}
+
+/** A run of the last report by its id. @param {number | null | undefined} id */
+export function runOf(id) {
+  if (id === null || id === undefined) return undefined;
+  const { runs = [], running = [] } = state.report ?? {};
+  return [...runs, ...running].find((run) => run.id === id);
+}
