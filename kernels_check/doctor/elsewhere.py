@@ -42,24 +42,10 @@ def other_ways(environment: Environment) -> list[Step]:
     """Ways to SageAttention on Linux without a fitting file, easiest first; none on other systems."""
     if environment.system != "linux" or environment.python is None or environment.torch is None:
         return []
-    hub, build = table("wheels")["hub_kernel"], table("wheels")["build"]
+    build = table("wheels")["build"]
     cuda = dotted(environment.torch.cuda_release)
     return [
-        Step(
-            "hub-kernel",
-            f"See whether the Hugging Face Hub has {hub['name']} built for this torch and CUDA",
-            (
-                "Its builds are made per torch and CUDA, without a compiler; pip may update huggingface_hub.",
-                "The second command lists them and marks those that fit this machine.",
-                "This pack does not load such a kernel by itself; other nodes and diffusers do.",
-            ),
-            commands=(
-                pip(environment, "install", hub["package"]),
-                (str(PurePosixPath(pip(environment)[0]).parent / "kernels"), "versions", hub["name"]),
-            ),
-            undo=(pip(environment, "uninstall", "-y", hub["package"]),),
-            sources=(hub["source"],),
-        ),
+        _from_the_hub(environment),
         Step(
             "build-sage",
             "Build SageAttention 2 from source",
@@ -73,6 +59,40 @@ def other_ways(environment: Environment) -> list[Step]:
             sources=(build["source"],),
         ),
     ]
+
+
+def _from_the_hub(environment: Environment) -> Step:
+    hub = table("wheels")["hub_kernel"]
+    name, version = hub["name"], hub["version"]
+    python, *_ = pip(environment)
+    return Step(
+        "hub-kernel",
+        f"Download {name}, where the Hugging Face Hub has it built for this torch and CUDA",
+        (
+            "Its builds are made per torch and CUDA, without a compiler; pip may update huggingface_hub.",
+            "The second command lists them and marks those that fit this machine. The third downloads "
+            f"version {version}, the one that is known here, and stops where no build fits.",
+            "This pack downloads nothing. It loads it from the cache once it is there, from the next start "
+            "on, and checks it like any other.",
+        ),
+        commands=(
+            pip(environment, "install", hub["package"]),
+            (_beside(python, "kernels"), "versions", name),
+            (python, "-c", f'from kernels import get_kernel; get_kernel("{name}", version={version})'),
+        ),
+        undo=(
+            (_beside(python, "hf"), "cache", "rm", "--yes", f"kernel/{name}"),
+            pip(environment, "uninstall", "-y", hub["package"]),
+        ),
+        undo_by_hand="hf looks into HF_HUB_CACHE, else into ~/.cache/huggingface/hub. Where KERNELS_CACHE is "
+        f"set, delete the folder kernels--{name.replace('/', '--')} in it.",
+        sources=(hub["source"],),
+    )
+
+
+def _beside(python: str, program: str) -> str:
+    """A program that a package put beside this Python."""
+    return str(PurePosixPath(python).parent / program)
 
 
 def _there(row: dict, environment: Environment) -> bool:

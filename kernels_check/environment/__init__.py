@@ -3,19 +3,23 @@
 from .build import Build, fork
 from .driver import Driver, Gpu
 from .fingerprint import fingerprint
+from .hub import HUB_SAGE, HubKernel, read_hub
+from .installed import installed
 from .machine import Environment
 from .pack import Pack
-from .package import PACKAGES, Installed, InstalledFile, Package, installed, missing, read_packages
+from .package import PACKAGES, Installed, InstalledFile, Package, missing, read_packages
 from .python import Python
 from .read import Places, read_environment, with_gpus_from_torch
 from .torch_build import Torch
 
 __all__ = [
+    "HUB_SAGE",
     "PACKAGES",
     "Build",
     "Driver",
     "Environment",
     "Gpu",
+    "HubKernel",
     "Installed",
     "InstalledFile",
     "Pack",
@@ -28,6 +32,7 @@ __all__ = [
     "installed",
     "missing",
     "read_environment",
+    "read_hub",
     "read_packages",
     "with_gpus_from_torch",
 ]

@@ -25,7 +25,8 @@ class Environment:
         torch: The torch that is installed, None without one.
         driver: NVIDIA's, None without one.
         gpus: What torch can use where it was asked, else all that the driver names.
-        packages: What is installed of ``PACKAGES``, by distribution name.
+        packages: What is installed of ``PACKAGES``, by distribution name, and what of the Hugging Face Hub
+            was downloaded, by the name of its repository.
         comfyui: Version of the host, None without one.
         flags: Names of the host's launch options that are on.
         pack: This pack.

@@ -8,10 +8,8 @@ are two of it.
 import os
 import re
 import site
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +27,7 @@ PACKAGES = (
     "flash-attn-3",
     "flash-attn-4",
     "xformers",
+    "kernels",
 )
 # torch's nightly and ROCm builds bring the module `triton` under another distribution name.
 _ALSO_CALLED = {
@@ -39,7 +38,7 @@ _ALSO_CALLED = {
 # Of torch its version file says enough; Triton's Python code is too much to look at on every start.
 _FILES_IGNORED = frozenset({"torch"})
 _MODULES_ONLY = frozenset({"triton", "triton-windows"})
-_COMPILED = re.compile(r"^(?P<module>\w+)(\.[^/\\]+)?\.(so|pyd)$")
+COMPILED = re.compile(r"^(?P<module>\w+)(\.[^/\\]+)?\.(so|pyd)$")
 _METADATA_FOLDER = re.compile(r"^(?P<name>[^-]+?)(-.+)?\.(dist-info|egg-info)$")
 
 
@@ -85,12 +84,6 @@ class Package:
 
 
 Installed = Mapping[str, Package]
-
-
-@lru_cache(maxsize=1)
-def installed() -> Installed:
-    """The packages of this Python that matter to attention, by distribution name."""
-    return read_packages(sys.path, user_site())
 
 
 def user_site() -> str | None:
@@ -152,14 +145,14 @@ def _read(name: str, found: list[tuple[Path, Path]], user: str | None) -> Packag
     (folder, metadata), *others = found
     version, _, build = _version(metadata).partition("+")
     names = [] if name in _FILES_IGNORED else _files(name, folder, metadata)
-    compiled = {file: match["module"] for file in names if (match := _COMPILED.match(Path(file).name))}
+    compiled = {file: match["module"] for file in names if (match := COMPILED.match(Path(file).name))}
     python = [] if name in _MODULES_ONLY else [file for file in names if file.endswith(".py")]
     return Package(
         version=version,
         build=build,
         modules=frozenset(compiled.values()),
         head_dim_limit=_head_dim_limit(folder) if name == "sageattention" else None,
-        files=tuple(_identity(folder, file) for file in sorted({*compiled, *python})),
+        files=tuple(identity(folder, file) for file in sorted({*compiled, *python})),
         in_user_site=str(folder) == user,
         copies=tuple(_version(other) for _, other in others),
     )
@@ -188,7 +181,8 @@ def _files(name: str, folder: Path, metadata: Path) -> list[str]:
     return [line.rsplit(",", 2)[0].strip('"').replace("\\", "/") for line in record.splitlines()]
 
 
-def _identity(folder: Path, name: str) -> InstalledFile:
+def identity(folder: Path, name: str) -> InstalledFile:
+    """Of a file by its name in a folder."""
     try:
         status = os.stat(folder / name)
     except OSError:

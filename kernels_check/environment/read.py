@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .driver import Driver, Gpu, from_proc, from_registry, from_wsl
+from .hub import cache_folder
+from .installed import read_installed
 from .machine import Environment
 from .pack import Pack, read_comfyui, read_pack
-from .package import read_packages, user_site
+from .package import user_site
 from .python import read_python
 from .torch_build import ROCM, read_torch
 
@@ -27,6 +29,7 @@ class Places:
         base: The folder it is installed in.
         path: The folders it searches for packages.
         user_site: The one among them that is the user's, None where it is not searched.
+        hub_cache: Where the package `kernels` keeps what a user has it download.
         system: "windows", "linux" or "darwin".
         proc: The folder /proc.
         wsl_drivers: The folder through which WSL shares the Windows driver.
@@ -39,6 +42,7 @@ class Places:
     base: str = field(default_factory=lambda: sys.base_prefix)
     path: tuple[str, ...] = field(default_factory=lambda: tuple(sys.path))
     user_site: str | None = field(default_factory=user_site)
+    hub_cache: str = field(default_factory=cache_folder)
     system: str = _SYSTEMS.get(sys.platform, sys.platform)
     proc: Path = Path("/proc")
     wsl_drivers: Path = Path("/usr/lib/wsl/drivers")
@@ -70,7 +74,7 @@ def read_environment(
 
     release = read("release", lambda: _release(places), "")
     wsl = "microsoft" in release.lower()
-    packages = read("packages", lambda: read_packages(places.path, places.user_site), {})
+    packages = read("packages", lambda: read_installed(places.path, places.user_site, places.hub_cache), {})
     driver = read("driver", lambda: _driver(places, wsl), None)
     if driver is not None and not driver.gpus:
         unread.append("gpus: the driver names none, only torch can tell")

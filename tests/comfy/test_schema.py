@@ -47,7 +47,7 @@ def test_the_choices_begin_with_auto_and_off_and_name_kernels_that_this_machine_
     ]
     options = kernels[1]["options"]
     assert options[:2] == ["auto", "off"]
-    assert {"sdpa-flash", "sage2-int8-fp8", "kitchen-int8"} <= set(options)
+    assert {"sdpa-flash", "sage2-int8-fp8", "hub-sage2-int8-fp8", "kitchen-int8"} <= set(options)
 
 
 @pytest.mark.parametrize("node_id", OTHERS)

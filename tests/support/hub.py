@@ -14,6 +14,7 @@ METADATA = {
     "name": "sage-attention",
     "version": 2,
     "license": "Apache-2.0",
+    "python-depends": [],
 }
 # The kernel: says what it was called with, and answers with v.
 CORE = """

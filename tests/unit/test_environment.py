@@ -35,6 +35,7 @@ def places(tmp_path) -> Places:
         base=str(tmp_path / "venv"),
         path=(str(tmp_path / "site"),),
         user_site=None,
+        hub_cache=str(tmp_path / "cache"),
         system="linux",
         proc=tmp_path / "proc",
         wsl_drivers=tmp_path / "wsl",

@@ -81,7 +81,7 @@ def test_a_fingerprint_is_short_and_made_of_any_machine():
 )
 def test_the_code_of_the_check_and_the_version_of_the_pack_are_part_of_it(tmp_path, path, text, same):
     pack = tmp_path / "pack"
-    places = Places(pack=pack)
+    places = Places(pack=pack, hub_cache=str(tmp_path))
     write(pack, {"pyproject.toml": 'version = "0.1.0"\n', "kernels_check/probe.py": "a = 1\n"})
     before = read_environment(places=places)
     (pack / path).parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from support.environments import install, write
 def site(tmp_path, monkeypatch):
     """An empty site-packages that is the only one; returns a function that installs a package there."""
     monkeypatch.setattr("sys.path", [str(tmp_path)])
+    monkeypatch.setenv("KERNELS_CACHE", str(tmp_path / "cache"))
     environment.installed.cache_clear()
     yield lambda name, version, files: install(tmp_path, name, version, files)
     environment.installed.cache_clear()

@@ -28,6 +28,7 @@ if sys.argv[2]:
     importlib.import_module(sys.argv[2]).backends()
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
 heavy = "torch triton sageattention sageattn3 comfy_kitchen flash_attn xformers comfy numpy"
+heavy += " kernels huggingface_hub"
 print(sorted(new & set(heavy.split())))
 """
 
