@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from ..backend import Backend, Kernel, Reason
 from ..environment import HUB_SAGE, HubKernel, Installed, missing
-from ._half_range import CAST, undo, within
-from ._layout import in_own_layout
+from ._half_range import CAST
+from ._sage2_call import calling
 
 # The functions and their keywords are those of version 2, sage-attention/torch-ext/sage_attention/core.py of
 # huggingface/kernels-community at 8a730d96, which has no Triton kernel of its own but quantises with Triton.
@@ -78,21 +78,13 @@ def _core(folder: str):
 
 
 def _load(found: HubKernel, function: str, v_limit: float | None = None, **fixed):
-    """A load() for one function, called with named arguments it declares and no other; as in sage2.py."""
+    """A load() for one function, by its name; the rest as ``calling`` has it."""
 
     def load() -> Kernel:
         if found.depends:
             # `kernels` would download them.
             raise ImportError(f"{HUB_SAGE} needs further kernels of the Hub: {', '.join(found.depends)}")
-        kernel = getattr(_core(found.folder), function)
-
-        # No **kwargs: every function takes and drops any keyword that it does not know.
-        @in_own_layout
-        def attend(q, k, v, layout, mask, scale):
-            v, factor = (v, None) if v_limit is None else within(v, v_limit)
-            return undo(kernel(q, k, v, tensor_layout=layout, sm_scale=scale, **fixed), factor)
-
-        return Kernel(attend)
+        return calling(getattr(_core(found.folder), function), v_limit, **fixed)
 
     return load
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from ..backend import Backend, Kernel, Reason
 from ..environment import Installed, Package, missing
-from ._half_range import ACCUMULATED, CAST, undo, within
-from ._layout import in_own_layout
+from ._half_range import ACCUMULATED, CAST
+from ._sage2_call import calling
 
 _AMPERE = frozenset({(8, 0), (8, 6), (8, 7), (8, 9)})
 _FP8_MMA = frozenset({(8, 9), (10, 0), (12, 0), (12, 1)})
@@ -18,27 +18,12 @@ _TRITON = frozenset({(7, 5), (9, 0), (10, 0)}) | _AMPERE
 
 
 def _load(function: str, v_limit: float | None = None, **fixed):
-    """A load() for one function of the package, called with named arguments it declares and no other.
-
-    Args:
-        function: Its name in the package.
-        v_limit: For kernels that cast v to float16, the largest magnitude that they can hold.
-        fixed: Further arguments, the same at every call.
-    """
+    """A load() for one function of the package, by its name there; the rest as ``calling`` has it."""
 
     def load() -> Kernel:
         import sageattention
 
-        kernel = getattr(sageattention, function)
-
-        # No **kwargs: every function of the package takes and drops any keyword that it does not
-        # know, a mask among them.
-        @in_own_layout
-        def attend(q, k, v, layout, mask, scale):
-            v, factor = (v, None) if v_limit is None else within(v, v_limit)
-            return undo(kernel(q, k, v, tensor_layout=layout, sm_scale=scale, **fixed), factor)
-
-        return Kernel(attend)
+        return calling(getattr(sageattention, function), v_limit, **fixed)
 
     return load
 
