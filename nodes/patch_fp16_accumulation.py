@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..patches import fp16_accumulation
+from ._common import node_id
 
 
 class PatchFP16Accumulation(io.ComfyNode):
@@ -36,5 +37,4 @@ class PatchFP16Accumulation(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, enabled: bool = True) -> io.NodeOutput:
-        node_id = getattr(getattr(cls, "hidden", None), "unique_id", None)
-        return io.NodeOutput(fp16_accumulation.patch_model(model, enabled, node_id))
+        return io.NodeOutput(fp16_accumulation.patch_model(model, enabled, node_id(cls)))

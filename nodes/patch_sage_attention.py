@@ -7,6 +7,7 @@ from ..kernels_check.select import BUDGETS, DEFAULT_QUALITY
 from ..patches.attention import foreign_names
 from ..patches.attention.host import patch_model
 from ..patches.attention.settings import AUTO, OFF, Settings
+from ._common import advanced, node_id
 
 
 class PatchSageAttention(io.ComfyNode):
@@ -69,13 +70,9 @@ class PatchSageAttention(io.ComfyNode):
     ) -> io.NodeOutput:
         kernel = foreign_names.ours(kernel)
         settings = Settings(
-            kernel, quality, start_percent, end_percent, exact_first_blocks, exact_last_blocks, cls._node_id()
+            kernel, quality, start_percent, end_percent, exact_first_blocks, exact_last_blocks, node_id(cls)
         )
         return io.NodeOutput(patch_model(model, settings))
-
-    @classmethod
-    def _node_id(cls) -> str | None:
-        return getattr(getattr(cls, "hidden", None), "unique_id", None)
 
 
 def _ranges() -> list:
@@ -83,39 +80,31 @@ def _ranges() -> list:
     percent = {"min": 0.0, "max": 1.0, "step": 0.01}
     blocks = {"default": 0, "min": 0, "max": 1000}
     return [
-        _advanced(
+        advanced(
             io.Float.Input,
             "start_percent",
             default=0.0,
             tooltip="Before this part of the sampling, only exact kernels run.",
             **percent,
         ),
-        _advanced(
+        advanced(
             io.Float.Input,
             "end_percent",
             default=1.0,
             tooltip="After this part of the sampling, only exact kernels run.",
             **percent,
         ),
-        _advanced(
+        advanced(
             io.Int.Input,
             "exact_first_blocks",
             tooltip="So many blocks at the start of the model run exact kernels only. Models that do not "
             "number their blocks (SD1.5, SDXL) are not affected; the report says so.",
             **blocks,
         ),
-        _advanced(
+        advanced(
             io.Int.Input,
             "exact_last_blocks",
             tooltip="The same for blocks at the end of the model, where errors show first.",
             **blocks,
         ),
     ]
-
-
-def _advanced(make, *args, **kwargs):
-    """The input folded away under "advanced", where the host is new enough (0.9.2) to know the word."""
-    try:
-        return make(*args, advanced=True, **kwargs)
-    except TypeError:
-        return make(*args, **kwargs)

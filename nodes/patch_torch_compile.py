@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..patches.compile import Settings, foreign_values, patch_model
 from ..patches.compile.settings import BACKENDS, BLOCKS, DYNAMIC, MODES, WHOLE
+from ._common import advanced, node_id
 
 
 class PatchTorchCompile(io.ComfyNode):
@@ -64,13 +65,12 @@ class PatchTorchCompile(io.ComfyNode):
     ) -> io.NodeOutput:
         compile, dynamic = foreign_values.compile_of(compile), foreign_values.dynamic_of(dynamic)
         settings = Settings(compile, dynamic, backend, mode, fullgraph, cache)
-        node_id = getattr(getattr(cls, "hidden", None), "unique_id", None)
-        return io.NodeOutput(patch_model(model, settings, node_id))
+        return io.NodeOutput(patch_model(model, settings, node_id(cls)))
 
 
 def _advanced_inputs() -> list:
     return [
-        _advanced(
+        advanced(
             io.Combo.Input,
             "backend",
             options=list(BACKENDS),
@@ -80,7 +80,7 @@ def _advanced_inputs() -> list:
                 "no faster, to see whether a fault comes from inductor."
             ),
         ),
-        _advanced(
+        advanced(
             io.Combo.Input,
             "mode",
             options=list(MODES),
@@ -90,7 +90,7 @@ def _advanced_inputs() -> list:
                 "kernels for each multiplication, which takes minutes."
             ),
         ),
-        _advanced(
+        advanced(
             io.Boolean.Input,
             "fullgraph",
             default=False,
@@ -99,7 +99,7 @@ def _advanced_inputs() -> list:
                 "so. Off: it is taken in parts."
             ),
         ),
-        _advanced(
+        advanced(
             io.Boolean.Input,
             "cache",
             default=True,
@@ -109,11 +109,3 @@ def _advanced_inputs() -> list:
             ),
         ),
     ]
-
-
-def _advanced(make, *args, **kwargs):
-    """The input folded away under "advanced", where the host is new enough (0.9.2) to know the word."""
-    try:
-        return make(*args, advanced=True, **kwargs)
-    except TypeError:
-        return make(*args, **kwargs)

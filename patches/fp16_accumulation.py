@@ -18,7 +18,7 @@ KEY = "sagekit_fp16_accumulation"
 _FLAG = "allow_fp16_accumulation"
 KNOWN_BAD = (
     "Flux with Sage attention, torch.compile and FP16 accumulation together is known to give noise "
-    "(ComfyUI issue 8689); take one of the three off this model if yours does"
+    "(ComfyUI#8689); take one of the three off this model if yours does"
 )
 _said: set[str] = set()
 

@@ -1,0 +1,16 @@
+"""What the nodes' schemas share."""
+
+from comfy_api.latest import io
+
+
+def advanced(make, *args, **kwargs):
+    """The input folded away under "advanced", where the host is new enough (0.9.2) to know the word."""
+    try:
+        return make(*args, advanced=True, **kwargs)
+    except TypeError:
+        return make(*args, **kwargs)
+
+
+def node_id(node: type[io.ComfyNode]) -> str | None:
+    """The node's id in the prompt that runs; None outside one."""
+    return getattr(getattr(node, "hidden", None), "unique_id", None)
