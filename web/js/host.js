@@ -1,8 +1,6 @@
 // What this pack uses of ComfyUI's page; a part that an older or newer frontend lacks does nothing.
 // @ts-check
-// @ts-ignore: ComfyUI serves it.
 import { app } from "../../../scripts/app.js";
-// @ts-ignore: ComfyUI serves it.
 import { api } from "../../../scripts/api.js";
 
 export { api, app };
@@ -16,7 +14,7 @@ export const PANEL = "sagekit";
  */
 export function setting(id, otherwise) {
   const settings = app.extensionManager?.setting;
-  const value = settings?.get ? settings.get(id) : app.ui?.settings?.getSettingValue?.(id);
+  const value = settings?.get ? settings.get(id) : /** @type {any} */ (app.ui?.settings)?.getSettingValue?.(id);
   return value ?? otherwise;
 }
 
@@ -45,7 +43,7 @@ export function drawnByVue() {
 
 /**
  * Shows a message that goes away by itself.
- * @param {{severity: string, summary: string, detail: string, life: number}} message
+ * @param {import("@comfyorg/comfyui-frontend-types").ToastMessageOptions} message
  */
 export function toast(message) {
   app.extensionManager?.toast?.add?.(message);

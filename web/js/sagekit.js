@@ -10,7 +10,10 @@ import { loadWords } from "./words.js";
 const HOME = "https://github.com/sagekit/sagekit";
 const COMMAND = "SageKit.OpenPanel";
 
-/** The English names, for a language that has no table; the tables are in locales. */
+/**
+ * The English names, for a language that has no table; the tables are in locales.
+ * @type {any[]} the host's type knows its own ids only
+ */
 const SETTINGS = [
   {
     id: TOASTS,
