@@ -63,9 +63,12 @@ def test(pytest_arguments: list[str]) -> int:
     if folder is None:
         say("ComfyUI: none found; the tests that need one are skipped")
     python = environment({**groups_for(folder), "development": ["-r", str(PACK / "requirements-dev.txt")]})
-    # The tests of one file share servers.
-    tests = ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", *pytest_arguments]
-    commands = (["ruff", "check", "."], ["ruff", "format", "--check", "."], tests)
+    # The tests of one file share servers. Those of the page run by themselves: while a browser is driven, its
+    # process has an event loop that runs, and others need one of their own.
+    side_by_side = ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", *pytest_arguments]
+    page = "tests/web"
+    tests = (side_by_side,) if pytest_arguments else ([*side_by_side, f"--ignore={page}"], ["pytest", page])
+    commands = (["ruff", "check", "."], ["ruff", "format", "--check", "."], *tests)
     codes = []
     for command in commands:
         say(f"\n$ {' '.join(command)}")
