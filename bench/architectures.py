@@ -1,7 +1,9 @@
 """Real ComfyUI architectures with random weights, built through the host's own model classes.
 
 Imported only where ComfyUI is importable. Sizes are those of the released models except for the number of
-layers of Wan and Flux, which is cut: every layer is alike, so a few give the same ratio between two kernels.
+layers of Wan, Flux and Qwen-Image, which is cut: every layer is alike, so a few give the same ratio between two
+kernels. What a step costs once, as the guard's look at its output, weighs more there; the names that end in
+``-whole`` have all layers.
 """
 
 import dataclasses
@@ -101,12 +103,16 @@ SDXL_CONFIG = {
 }
 
 
+_WAN_CUT = "4 of 40 layers"
+_FLUX_CUT = "4 of 19 double and 8 of 38 single blocks"
+
+
 def wan(tiny: bool) -> Architecture:
     """Wan 2.1 14B, 832 x 480, 81 frames: 32760 tokens of self attention, 512 of cross attention."""
     small = {"dim": 256, "num_heads": 2, "ffn_dim": 512, "num_layers": 2, "text_dim": 64}
     return Architecture(
         name="wan",
-        about="Wan 2.1 14B t2v, 832x480, 81 frames, 4 of 40 layers, bf16",
+        about=f"Wan 2.1 14B t2v, 832x480, 81 frames, {_WAN_CUT}, bf16",
         config_class="WAN21_T2V",
         config=WAN_CONFIG | (small if tiny else {}),
         dtype=torch.bfloat16,
@@ -120,7 +126,7 @@ def wan720(tiny: bool) -> Architecture:
     return dataclasses.replace(
         wan(tiny),
         name="wan720",
-        about="Wan 2.1 14B t2v, 1280x720, 81 frames, 4 of 40 layers, bf16",
+        about=f"Wan 2.1 14B t2v, 1280x720, 81 frames, {_WAN_CUT}, bf16",
         latent=(1, 16, 3, 20, 20) if tiny else (1, 16, 21, 90, 160),
     )
 
@@ -145,7 +151,7 @@ def flux(tiny: bool) -> Architecture:
     small = {"hidden_size": 256, "num_heads": 2, "depth": 1, "depth_single_blocks": 2, "context_in_dim": 64}
     return Architecture(
         name="flux",
-        about="Flux.1 dev, 1024x1024, 4 of 19 double and 8 of 38 single blocks, bf16",
+        about=f"Flux.1 dev, 1024x1024, {_FLUX_CUT}, bf16",
         config_class="Flux",
         config=FLUX_CONFIG | (small if tiny else {}),
         dtype=torch.bfloat16,
@@ -154,6 +160,24 @@ def flux(tiny: bool) -> Architecture:
         conditioning={"guidance": 3.5},
         pooled=768,
     )
+
+
+def whole(of: Callable[[bool], Architecture], cut: str, **layers: int) -> Callable[[bool], Architecture]:
+    """The same model with all its layers.
+
+    Args:
+        of: The model that is cut.
+        cut: The words about that in its description.
+        layers: The keys of its config that say how many there are.
+    """
+
+    def made(tiny: bool) -> Architecture:
+        one = of(tiny)
+        about = one.about.replace(cut, "whole")
+        config = one.config if tiny else one.config | layers
+        return dataclasses.replace(one, name=f"{one.name}-whole", about=about, config=config)
+
+    return made
 
 
 def in_fp16(of: Callable[[bool], Architecture]) -> Callable[[bool], Architecture]:
@@ -198,6 +222,8 @@ ARCHITECTURES: dict[str, Callable[[bool], Architecture]] = {
     "sdxl": sdxl,
     "wan-fp16": in_fp16(wan),
     "flux-fp16": in_fp16(flux),
+    "flux-whole": whole(flux, _FLUX_CUT, depth=19, depth_single_blocks=38),
+    "wan-whole": whole(wan, _WAN_CUT, num_layers=40),
 }
 
 
