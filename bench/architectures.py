@@ -1,9 +1,9 @@
 """Real ComfyUI architectures with random weights, built through the host's own model classes.
 
 Imported only where ComfyUI is importable. Sizes are those of the released models except for the number of
-layers of Wan, Flux and Qwen-Image, which is cut: every layer is alike, so a few give the same ratio between two
-kernels. What a step costs once, as the guard's look at its output, weighs more there; the names that end in
-``-whole`` have all layers.
+layers of Wan, Flux and Qwen-Image, which is cut: every layer is alike, so a few give the same ratio between
+two kernels. What a step costs once, as the guard's look at its output, weighs more there; the names that end
+in ``-whole`` have all layers.
 """
 
 import dataclasses

@@ -47,7 +47,13 @@ def set_side(guard, side: str) -> None:
         "watching and sampling": lambda: Guard.begin(guard),
         "watching": Forward,
         "neither": lambda: SimpleNamespace(
-            quantised=False, recheck=False, calls=0, readings=[], is_due=False, next_is_sampled=lambda: False
+            quantised=False,
+            recheck=False,
+            is_settled=False,
+            calls=0,
+            readings=[],
+            is_due=False,
+            next_is_sampled=lambda: False,
         ),
     }[side]
     guard.look = (

@@ -1,6 +1,7 @@
 """Real hosts and real servers for the tests of this folder; skipped by name where one is missing."""
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -88,6 +89,7 @@ def patch_model(monkeypatch):
     # The tiny model's steps take milliseconds; samples are made cheap, so that there is time for all of them.
     monkeypatch.setattr(guard, "SAMPLE_SECONDS", 1e-9)
     monkeypatch.setattr(guard.Guard, "took", lambda self, seconds: None)
+    monkeypatch.setattr(guard, "_quarantines", weakref.WeakKeyDictionary())
     monkeypatch.setattr(report, "_said", set())
     report._runs.clear()
     return host_model.patch_model

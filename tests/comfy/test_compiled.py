@@ -1,20 +1,20 @@
 """A patched model under the host's own compile wrapper, in every order of patched and plain."""
 
-import weakref
-
 import pytest
 import torch
 from sagekit.kernels_check.reference import relative_error
 from sagekit.patches.attention import report
-from sagekit.patches.attention.host import graph
+from sagekit.patches.attention.host import compiled_before, graph
+from sagekit.patches.attention.host import model as host_model
 from sagekit.patches.attention.settings import Settings
+from support.compiling import sample_at
 from support.sampling import STEPS, numbers_blocks, sample
 
 BLOCKS = ["diffusion_model.blocks.0", "diffusion_model.blocks.1"]
 
 
 @pytest.fixture
-def compiled(attention):
+def compiled(attention, monkeypatch):
     """compiled(model, **options): the model with the host's wrapper, as its own node sets it."""
     from comfy_api import torch_helpers
     from comfy_extras import nodes_torch_compile as nodes
@@ -30,8 +30,18 @@ def compiled(attention):
 
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
+    monkeypatch.setattr(host_model, "GRAPHS", compiled_before.Graphs())
     yield compile_model
     torch._dynamo.reset()
+
+
+@pytest.fixture
+def pytorch(attention, monkeypatch):
+    """ComfyUI's attention as on a GPU, where a graph takes it in and keeps no guard that a node breaks."""
+    import comfy.ldm.wan.model
+
+    for module in (attention, comfy.ldm.wan.model):
+        monkeypatch.setattr(module, "optimized_attention", attention.attention_pytorch)
 
 
 def graphs() -> int:
@@ -114,15 +124,7 @@ def test_blocks_to_keep_exact_are_kept_exact_in_compiled_blocks(wan, patch_model
     assert report.runs()[0]["kernels"] == {"rough": 2 * STEPS}
 
 
-def test_a_model_compiled_before_it_had_the_node_is_compiled_once_more(
-    wan, patch_model, compiled, attention, monkeypatch
-):
-    """On a GPU ComfyUI's own attention is traced into the graph, which has no guard that the node breaks."""
-    import comfy.ldm.wan.model
-
-    for module in (attention, comfy.ldm.wan.model):
-        monkeypatch.setattr(module, "optimized_attention", attention.attention_pytorch)
-    monkeypatch.setattr(graph, "_forgotten", weakref.WeakSet())
+def test_a_model_compiled_before_it_had_the_node_is_compiled_once_more(wan, patch_model, compiled, pytorch):
     plain = sample(compiled(wan))
     rough = sample(patch_model(wan, Settings("rough")))
     assert relative_error(rough, plain) > 0.001
@@ -134,6 +136,97 @@ def test_a_model_compiled_before_it_had_the_node_is_compiled_once_more(
         before = graphs()
         assert relative_error(sample(compiled(wan)), plain) < 0.001
         assert graphs() == before
+
+
+def test_so_it_is_at_every_size_that_it_was_compiled_for_without_the_node(
+    wan, patch_model, compiled, pytorch
+):
+    """A graph for each size, made without the node first: a comparison with and without, as users make it."""
+    for size in ((1, 8, 8), (1, 16, 8), (1, 16, 24)):
+        sample_at(compiled(wan, dynamic=False), size, 16)
+        patched = patch_model(wan, Settings("rough"))
+        right = sample_at(patched, size, 16)
+        report._runs.clear()
+        assert relative_error(sample_at(compiled(patched, dynamic=False), size, 16), right) < 0.001, size
+        assert report.runs()[0]["kernels"] == {"rough": 8}
+
+
+def test_a_graph_made_without_the_node_is_found_where_only_some_blocks_are_compiled(
+    wan, patch_model, compiled, pytorch
+):
+    sample(compiled(wan, keys=BLOCKS[:1]))
+    patched = patch_model(wan, Settings("rough"))
+    right = sample(patched)
+    report._runs.clear()
+    assert relative_error(sample(compiled(patched, keys=BLOCKS[:1])), right) < 0.001
+    assert report.runs()[0]["kernels"] == {"rough": 4 * STEPS}
+
+
+def test_models_with_the_node_that_take_turns_compile_nothing_anew(
+    wan, other_wan, patch_model, compiled, pytorch
+):
+    models = [compiled(patch_model(model, Settings("rough")), dynamic=False) for model in (wan, other_wan)]
+    for model in models:
+        sample(model)
+    before = graphs()
+    for model in (*models, *models):
+        sample(model)
+    assert graphs() == before
+
+
+def test_an_uncompiled_model_leaves_the_graphs_of_others_alone(wan, other_wan, patch_model, compiled):
+    sample(compiled(wan))
+    unreached = patch_model(other_wan, Settings("rough")).clone()
+    options = unreached.model_options["transformer_options"]
+    options["optimized_attention_override"] = lambda func, *args, **kwargs: func(*args, **kwargs)
+    sample(unreached)
+    before = graphs()
+    sample(compiled(wan))
+    assert graphs() == before
+
+
+def test_blocks_to_keep_exact_are_kept_exact_whatever_was_compiled_before(wan, patch_model, compiled):
+    if not numbers_blocks():
+        pytest.skip("this ComfyUI does not number Wan's blocks")
+    for first in (0, 1, 2, 1, 0, 1):
+        patched = patch_model(wan, Settings("rough", exact_first_blocks=first))
+        right = sample(patched)
+        report._runs.clear()
+        assert relative_error(sample(compiled(patched, keys=BLOCKS)), right) < 0.001, first
+        (run,) = report.runs()
+        assert run["kernels"].get("rough", 0) == 2 * (2 - first) * STEPS, first
+        assert "numbers no blocks" not in str(run["notes"])
+
+
+def test_the_operator_hands_every_argument_on(attention, monkeypatch):
+    got = []
+
+    def default(q, k, v, heads, **given):
+        got.append(given)
+        return torch.zeros_like(q)
+
+    monkeypatch.setattr(graph, "_host_default", lambda: default)
+    q = torch.randn(1, 8, 64)
+    mask = torch.zeros(8, 8)
+    graph.call(q, q, q, 2, mask, torch.float32, scale=0.5, enable_gqa=True, low_precision_attention=False)
+    (given,) = got
+    assert given.pop("mask") is mask
+    assert given == {
+        "attn_precision": torch.float32,
+        "skip_reshape": False,
+        "skip_output_reshape": False,
+        "scale": 0.5,
+        "enable_gqa": True,
+        "low_precision_attention": False,
+        "_inside_attn_wrapper": True,
+    }
+
+
+def test_the_operator_leaves_values_of_another_width_to_the_host(attention, monkeypatch):
+    monkeypatch.setattr(graph, "_host_default", lambda: test_the_operator_hands_every_argument_on)
+    q, narrow = torch.randn(1, 2, 8, 64), torch.randn(1, 2, 8, 32)
+    assert graph.fits(test_the_operator_hands_every_argument_on, (q, q, q), {})
+    assert not graph.fits(test_the_operator_hands_every_argument_on, (q, q, narrow), {})
 
 
 def test_off_runs_pytorchs_attention_in_a_graph_too_where_a_flag_chose_another(
@@ -150,7 +243,6 @@ def test_off_runs_pytorchs_attention_in_a_graph_too_where_a_flag_chose_another(
     monkeypatch.setattr("comfy.cli_args.args.use_sage_attention", True)
     for module in (attention, comfy.ldm.wan.model):
         monkeypatch.setattr(module, "optimized_attention", attention_sage)
-    monkeypatch.setattr(graph, "_forgotten", weakref.WeakSet())
     flagged = sample(compiled(wan))
     assert relative_error(flagged, unflagged) > 0.001
     assert torch.equal(sample(compiled(patch_model(wan, Settings("off")))), unflagged)

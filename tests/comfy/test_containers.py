@@ -92,7 +92,9 @@ def test_a_quantised_kernel_that_owns_its_tensors_is_watched_and_never_owns_thos
 
     model = patched(attend_owned=attend_owned, exact=False)
     tensors = qkv()
-    for forward in (Forward(), Forward(), Forward(recheck=True)):
+    repeated = Forward()
+    repeated.repeat()
+    for forward in (Forward(), Forward(), repeated):
         options = model.options | {FORWARD_KEY: forward}
         out = attention.optimized_attention(*boxed(tensors), HEADS, transformer_options=options)
         torch.testing.assert_close(out, attention.optimized_attention(*tensors, HEADS))

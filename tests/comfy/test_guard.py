@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import weakref
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ def guarded(wan, monkeypatch):
     """
     monkeypatch.setattr(guard, "SAMPLE_SECONDS", 1e-9)
     monkeypatch.setattr(guard.Guard, "took", lambda self, seconds: None)
+    monkeypatch.setattr(guard, "_quarantines", weakref.WeakKeyDictionary())
     report._runs.clear()
     monkeypatch.setattr(report, "_said", set())
 
@@ -117,6 +119,56 @@ def test_what_was_found_is_remembered_and_said_once(wan, guarded, caplog):
     sample(model)
     assert len(calls) == calls_so_far
     assert report.runs()[-1]["fallbacks"] == {"guard": CALLS}
+
+
+def test_a_node_that_runs_again_remembers_what_was_found_of_the_model(wan, guarded):
+    """As ComfyUI has it run again where a LoRA before it has changed."""
+    model, calls = guarded(lambda call, out: with_one(float("nan"))(out) if call >= CLASSES else out)
+    sample(model)
+    before = len(calls)
+    sample(host_model.patch_model(wan, Settings("fake")))
+    # The first call of a class is checked by itself before its answer is used.
+    assert len(calls) == before + CLASSES
+    assert report.runs()[-1]["notes"][0].startswith("fake gave NaN or Inf and runs no more")
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros_like, lambda out: 20 * out, lambda out: out * float("nan")])
+def test_a_step_is_run_again_behind_the_back_of_a_node_that_keeps_answers(wan, guarded, wrong):
+    """ComfyUI's EasyCache answers with what it kept of the last step where its input has not changed."""
+    easycache = pytest.importorskip("comfy_extras.nodes_easycache", reason="this ComfyUI has no EasyCache")
+
+    def cached(model):
+        return easycache.EasyCacheNode.execute(model, 0.9, 0.1, 0.95, False).args[0]
+
+    steps = 10
+    right = sample(cached(wan), steps=steps)
+    model, _ = guarded(lambda call, out: wrong(out) if call >= 8 else out)
+    assert relative_error(sample(cached(model), steps=steps), right) < 1e-4
+    (run,) = report.runs()
+    assert "run again with exact attention" in run["notes"][0] and run["fallbacks"]["guard"] >= 4
+
+
+def test_where_a_step_could_not_be_run_again_it_is_said_so_and_the_model_stays_exact(
+    wan, guarded, monkeypatch
+):
+    """Another pack may keep answers without a wrapper of ComfyUI's, so that nothing can look behind it."""
+    original, kept = type(wan.model)._apply_model, {}
+
+    def keeps(self, x, t, *args, **kwargs):
+        key = float(t[0])
+        if key not in kept:
+            kept[key] = original(self, x, t, *args, **kwargs)
+        return kept[key]
+
+    model, calls = guarded(lambda call, out: torch.zeros_like(out) if call >= 8 else out)
+    monkeypatch.setattr(type(wan.model), "_apply_model", keeps)
+    assert torch.isfinite(sample(model)).all()
+    (note,) = report.runs()[0]["notes"]
+    assert "did not let the step be run again" in note
+    before = len(calls)
+    kept.clear()
+    sample(model)
+    assert len(calls) == before
 
 
 def test_only_the_block_that_fails_is_kept_exact(wan, guarded):

@@ -1,5 +1,6 @@
 """A call made ready to measure: the host's own attention and our kernels, on a share of its heads."""
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from ... import messages
 from .. import accuracy, dispatch, timing
 from ..dispatch import Plan
 from ..routes import Bench
+from . import others
 from .arguments import Arguments, broadcastable, heads_apart, heads_joined
 from .patch import Patch
 
@@ -29,7 +31,7 @@ def bench(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tupl
         patch: Whose model it is.
         plan: The open plan.
         given: The arguments of the call, by name.
-        func: The host's own attention, and ``args`` and ``kwargs`` what it would get.
+        func: Who runs the call where no kernel of ours does, and ``args`` and ``kwargs`` what it would get.
     """
     device = given.q.device
     call = plan.call
@@ -73,7 +75,7 @@ def bench(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tupl
         return accuracy.error(*apart(given, call), out, broadcastable(given.mask), given.scale)
 
     return Bench(
-        host=getattr(func, "__name__", "host"),
+        host=_name_of(func),
         time_host=time_host,
         time_kernel=time_kernel,
         answer=answer,
@@ -82,6 +84,13 @@ def bench(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tupl
         stop_if_cancelled=_stop_if_cancelled,
         free_memory=torch.cuda.empty_cache if device.type == "cuda" else lambda: None,
     )
+
+
+def _name_of(func: Callable) -> str:
+    """The host's own attention by its name; another pack's override, which is bound to that, by its own."""
+    if isinstance(func, functools.partial):
+        return others.name(func.func)
+    return getattr(func, "__name__", "host")
 
 
 def apart(given: Arguments, call: Call) -> list[torch.Tensor]:

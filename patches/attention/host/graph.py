@@ -5,9 +5,7 @@ graph traced with a patch may run without it, or with another one. The operator 
 time it runs it asks which patch the running forward belongs to; without one it is the host's own attention.
 """
 
-import sys
 import threading
-import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 
@@ -18,11 +16,10 @@ from .arguments import KNOWN
 _HONOURED = KNOWN - {"q", "k", "v", "preferred_attention"}
 _SCHEMA = (
     "attention(Tensor q, Tensor k, Tensor v, Tensor? mask, int heads, bool skip_reshape, "
-    "bool skip_output_reshape, float? scale, bool enable_gqa, bool exact) -> Tensor"
+    "bool skip_output_reshape, float? scale, bool enable_gqa, bool exact, bool upcast) -> Tensor"
 )
 _CALL_KEY = "sagekit_call"
 _running = threading.local()
-_forgotten: "weakref.WeakSet[torch.nn.Module]" = weakref.WeakSet()
 
 
 @contextmanager
@@ -41,27 +38,14 @@ def running(attend: Callable, options: dict):
         _running.now = before
 
 
-def forget_others(base_model: torch.nn.Module) -> bool:
-    """Has torch forget every graph, once for each model; whether it did.
-
-    For a model whose calls do not arrive. ComfyUI drops the guards on transformer_options, so a graph traced
-    before the model had a patch goes on running as if it had none.
-    """
-    dynamo = sys.modules.get("torch._dynamo")
-    if dynamo is None or base_model in _forgotten or not dynamo.utils.counters["stats"]["unique_graphs"]:
-        return False
-    _forgotten.add(base_model)
-    dynamo.reset()
-    return True
-
-
 def call_number(options: dict) -> int | None:
     """Which call of its forward this is, from 1 on, inside a compiled graph; None outside."""
     return options.get(_CALL_KEY)
 
 
-def _attention(q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, enable_gqa, exact):
+def _attention(q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, enable_gqa, exact, upcast):
     named = {"skip_reshape": skip_reshape, "skip_output_reshape": skip_output_reshape, "mask": mask}
+    named |= {"attn_precision": torch.float32} if upcast else {}
     named |= {"scale": scale} if scale is not None else {}
     named |= {"enable_gqa": True} if enable_gqa else {}
     named |= {"low_precision_attention": False} if exact else {}
@@ -79,7 +63,9 @@ def _attention(q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, e
     return out.contiguous()
 
 
-def _like_the_answer(q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, enable_gqa, exact):
+def _like_the_answer(
+    q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, enable_gqa, exact, upcast
+):
     batch, length, width = (q.shape[0], q.shape[2], q.shape[1] * q.shape[3]) if skip_reshape else q.shape
     if skip_output_reshape:
         return q.new_empty(batch, heads, length, width // heads)
@@ -107,6 +93,8 @@ def fits(func: Callable, args: tuple, kwargs: dict) -> bool:
     """Whether the operator stands for a call; traced, so nothing but plain tests."""
     if OPERATOR is None or func is not _host_default() or len(args) < 3:
         return False
+    if args[1].shape[-1] != args[2].shape[-1]:
+        return False  # The answer would have the width of v, and the operator promises that of q.
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in args[:3]):
         return False
     return all(name in _HONOURED for name in kwargs)
@@ -116,7 +104,7 @@ def call(
     q, k, v, heads, mask=None, attn_precision=None, skip_reshape=False, skip_output_reshape=False, **kwargs
 ):
     """Puts the call into the graph that is being traced."""
-    exact = kwargs.get("low_precision_attention", True) is False or attn_precision is torch.float32
+    exact = kwargs.get("low_precision_attention", True) is False
     scale = kwargs.get("scale")
     return OPERATOR(
         q,
@@ -129,6 +117,7 @@ def call(
         None if scale is None else float(scale),
         bool(kwargs.get("enable_gqa", False)),
         exact,
+        attn_precision is torch.float32,
     )
 
 

@@ -6,16 +6,19 @@ from collections.abc import Callable
 import torch
 
 from ..dispatch import kernels_of_this_process
-from ..guard import Forward, is_finite
+from ..guard import Forward, quarantine_of
 from ..routes import TIMES
 from ..settings import Settings
-from . import graph
+from . import compiled_before, graph
+from .compiled_before import GRAPHS
 from .override import make_override
 from .patch import EXACT_STEP_KEY, FORWARD_KEY, PATCH_KEY, Patch
 
 OVERRIDE_KEY = "optimized_attention_override"
 _FLOAT32_STEPS = 1e-5
 _BLOCK_LISTS = ("double_blocks", "single_blocks")
+# WrappersMP.DIFFUSION_MODEL of comfy.patcher_extension.
+_AROUND_NETWORK = "diffusion_model"
 
 
 def patch_model(model, settings: Settings):
@@ -31,7 +34,7 @@ def patch_model(model, settings: Settings):
     previous = options.get(OVERRIDE_KEY)
     while hasattr(previous, "sagekit_previous"):
         previous = previous.sagekit_previous
-    patch = Patch(settings, kernels_of_this_process())
+    patch = Patch(settings, kernels_of_this_process(), quarantine_of(model.model, settings.budget))
     override = make_override(patch, previous)
     patch.attend = override.sagekit_eager
     options[OVERRIDE_KEY] = override
@@ -73,8 +76,11 @@ def _begin(patch: Patch, model) -> None:
     patch.block_lists = frozenset(name for name in _BLOCK_LISTS if hasattr(diffusion_model, name))
     if patch.outside_graph is None and "torch._dynamo" in sys.modules:
         patch.outside_graph = torch.compiler.disable(patch.attend)
+    if diffusion_model is not None:
+        patch.compiled_elsewhere = compiled_before.parts_without_guards(diffusion_model)
     patch.guard.watches = True
     patch.report.begin(type(model).__name__)
+    patch.guard.recall()
 
 
 def _around_sampling(patch: Patch) -> Callable:
@@ -119,35 +125,67 @@ def _around_forward(called: Patch) -> Callable:
         if patch.settings.limits_steps:
             given = {**given, EXACT_STEP_KEY: _is_outside(patch.settings, executor.class_obj, t)}
 
-        def run(forward: Forward):
-            # Models take what ControlNet made out of its lists, and write into their options.
-            options = {**given, FORWARD_KEY: forward}
-            in_graph = {
-                name: options[name] for name in (PATCH_KEY, FORWARD_KEY, EXACT_STEP_KEY) if name in options
-            }
-            with graph.running(patch.attend, in_graph):
-                return executor(x, t, c_concat, c_crossattn, _copied(control), options, **kwargs)
-
         forward = patch.guard.begin()
-        out = run(forward)
-        if _is_untouched(patch) and graph.forget_others(executor.class_obj):
-            out = run(forward)
-        if not (forward.quantised and patch.guard.watches and torch.is_tensor(out)):
-            return out
-        found = patch.guard.found()
-        if patch.guard.look(forward, out):
-            return out
-        out = run(Forward(recheck=True))
-        patch.guard.conclude(found, is_finite(out))
-        return out
+        options = {**given, FORWARD_KEY: forward}
+        in_graph = {
+            name: options[name] for name in (PATCH_KEY, FORWARD_KEY, EXACT_STEP_KEY) if name in options
+        }
+        if others := given.get("wrappers", {}).get(_AROUND_NETWORK):
+            innermost = {_AROUND_NETWORK: {**others, PATCH_KEY: [_guarded_inside]}}
+            options["wrappers"] = {**given["wrappers"], **innermost}
+        if patch.compiled_elsewhere or compiled_before.wrapped_without_guards(given):
+            GRAPHS.forget_wrong_ones(executor.class_obj, patch.in_graph)
+
+        def run():
+            # Models take what ControlNet made out of its lists, and write into their options.
+            with graph.running(patch.attend, in_graph), GRAPHS.made_with_patch():
+                return executor(x, t, c_concat, c_crossattn, _copied(control), {**options}, **kwargs)
+
+        return _guarded(patch, forward, run)
 
     return wrapper
 
 
-def _is_untouched(patch: Patch) -> bool:
-    """Whether no call of the run under way has come to the patch yet."""
-    run = patch.report.open
-    return run is not None and not run.counts
+def _guarded(patch: Patch, forward: Forward, run: Callable):
+    """The answer of a forward, of a second one with exact attention where the first may not be used."""
+    out = run()
+    if not (forward.quantised and patch.guard.watches) or forward.is_settled or not _tensors(out):
+        return out
+    forward.is_settled = True
+    found = patch.guard.found()
+    if patch.guard.look(forward, _tensors(out)):
+        return out
+    forward.repeat()
+    out = run()
+    patch.guard.conclude(found, forward, _tensors(out))
+    return out
+
+
+def _guarded_inside(executor, *args, **kwargs):
+    """A wrapper for DIFFUSION_MODEL, the innermost: the guard where other packs' wrappers do not see it.
+
+    One of them may keep what a step gave and answer with it later (ComfyUI's EasyCache does), to a second
+    forward first of all: outside of such a wrapper that would mend nothing. Where the network as a whole is
+    compiled, ``_around_forward`` looks instead.
+    """
+    given = (*args, *kwargs.values())
+    options = next((one for one in given if isinstance(one, dict) and FORWARD_KEY in one), None)
+    if options is None or torch.compiler.is_compiling():
+        return executor(*args, **kwargs)
+
+    def run():
+        return executor(*map(_copied, args), **{name: _copied(one) for name, one in kwargs.items()})
+
+    forward = options[FORWARD_KEY]
+    # Such wrappers may call the network several times in one forward (context windows).
+    forward.enter()
+    return _guarded(options[PATCH_KEY], forward, run)
+
+
+def _tensors(out) -> list[torch.Tensor]:
+    """What a network gave: one tensor, or several (sound beside a video)."""
+    several = out if isinstance(out, (list, tuple)) else (out,)
+    return [one for one in several if torch.is_tensor(one)]
 
 
 def _of_the_running_model(base_model, options: dict) -> dict:
@@ -175,8 +213,8 @@ def _is_outside(settings: Settings, base_model, t: torch.Tensor) -> bool:
     return not ends < sigma <= starts
 
 
-def _copied(control):
-    """ControlNet's output with lists of its own; the tensors are shared."""
-    if not isinstance(control, dict):
-        return control
-    return {name: list(parts) if isinstance(parts, list) else parts for name, parts in control.items()}
+def _copied(given):
+    """A dictionary (options, ControlNet's output) with lists of its own, whose contents are shared."""
+    if not isinstance(given, dict):
+        return given
+    return {name: list(parts) if isinstance(parts, list) else parts for name, parts in given.items()}

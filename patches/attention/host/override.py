@@ -1,5 +1,6 @@
 """The function that ComfyUI calls in place of its own attention."""
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,8 @@ from .. import accuracy, dispatch, routes
 from ..dispatch import Plan
 from ..guard import Forward
 from ..report import DROPPED
-from . import graph
+from ..settings import OFF
+from . import graph, others
 from .arguments import Arguments, broadcastable, heads_joined, read
 from .bench import ARGUMENTS_AFTER_QKV, apart, bench
 from .patch import FORWARD_KEY, PATCH_KEY, Patch, group, place
@@ -24,8 +26,10 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
     Args:
         patch: The state behind it.
         previous: An override that was on the model before, of another pack; None without one. It takes
-            every call that no kernel of ours takes.
+            every call that no kernel of ours takes, but for those that must be exact where it quantises.
     """
+    exact_previous = None if previous is None or others.quantises(previous) else previous
+    patch.in_graph = previous is None and not patch.settings.limits_blocks
 
     def override(func, *args, **kwargs):
         if torch.compiler.is_compiling():
@@ -33,29 +37,30 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
         return attend(func, *args, **kwargs)
 
     def traced(func, *args, **kwargs):
-        in_graph = previous is None and not patch.settings.limits_blocks
-        if in_graph and graph.fits(func, args, kwargs):
+        if patch.in_graph and graph.fits(func, args, kwargs):
             return graph.call(*args, **kwargs)
         # Choosing and counting are not for tracing: the graph breaks here, or nothing of ours runs.
-        return (patch.outside_graph or fall_back)(func, *args, **kwargs)
+        return (patch.outside_graph or before)(func, *args, **kwargs)
 
     def attend(func, *args, **kwargs):
         options = kwargs.get("transformer_options") or {}
         plan, given = _plan(patch, args, kwargs, options)
         if plan is None:
-            return fall_back(func, *args, **kwargs)
+            return before(func, *args, **kwargs)
         forward, beside = options.get(FORWARD_KEY), None
-        if forward is not None and forward.recheck and (plan.quantised or plan.candidates):
-            beside, plan = plan, patch.guarded_plan(given)
+        if forward is not None and forward.recheck:
+            forward.calls += 1
+            if plan.quantised or plan.candidates:
+                beside, plan = plan, patch.guarded_plan(given)
         if plan.candidates:
-            plan, out = _settle(patch, plan, given, _default(plan, func), args, kwargs)
+            plan, out = _settle(patch, plan, given, other(plan, func), args, kwargs)
         else:
             out = None if plan.kernel is None else _run(patch, plan, given)
             if out is None and plan.kernel is not None:
                 plan = _dropped(patch, plan)
         patch.report.count(plan)
         if out is None:
-            out = fall_back(_default(plan, func), *args, **kwargs)
+            out = other(plan, func)(*args, **kwargs)
         else:
             if plan.quantised and forward is not None:
                 _watch(patch, plan, given, options, forward, out)
@@ -64,8 +69,16 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
             _try_beside(patch, beside, given, options, out)
         return out
 
-    def fall_back(func, *args, **kwargs):
+    def before(func, *args, **kwargs):
+        """As without our node."""
         return func(*args, **kwargs) if previous is None else previous(func, *args, **kwargs)
+
+    def other(plan: Plan, func: Callable) -> Callable:
+        """Who takes a call that no kernel of ours takes: the override before ours, else the host's own."""
+        # Off, our node is as if it were not there.
+        taker = exact_previous if plan.exact and plan.why != OFF else previous
+        func = _default(plan, func)
+        return func if taker is None else functools.partial(taker, func)
 
     def container_function(q, k, v, *rest, **kwargs):
         """As ``override`` for tensor containers, with which ComfyUI gives no function to fall back on."""
@@ -74,7 +87,7 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
         options = kwargs.get("transformer_options") or {}
         plan = _plan(patch, (q.peek(), k.peek(), v.peek(), *rest), kwargs, options)[0]
         if plan is not None and _can_be_owned(plan, options.get(FORWARD_KEY)):
-            return _run_owned(patch, plan, [q, k, v], rest, kwargs, options, fall_back)
+            return _run_owned(patch, plan, [q, k, v], rest, kwargs, options, other)
         with_containers = getattr(previous or _host_default(), "container_function", None)
         if with_containers is not None and (
             plan is None or not (plan.kernel or plan.candidates or plan.exact)
@@ -159,7 +172,7 @@ def _run_owned(
     rest: tuple,
     kwargs: dict,
     options: dict,
-    fall_back: Callable,
+    other: Callable,
 ):
     """Runs the kernel with q, k, v taken out of their containers, so that it can free them."""
     forward = options.get(FORWARD_KEY)
@@ -173,9 +186,10 @@ def _run_owned(
     if out is not None:
         patch.report.count(plan)
         return heads_joined(out, plan.call, given.skip_output_reshape)
-    patch.report.count(_dropped(patch, plan))
+    plan = _dropped(patch, plan)
+    patch.report.count(plan)
     named = dict(zip(ARGUMENTS_AFTER_QKV, rest, strict=False)) | kwargs | {"skip_reshape": True}
-    return fall_back(_host_default().__wrapped__, *tensors, named.pop("heads"), **named)
+    return other(plan, _host_default().__wrapped__)(*tensors, named.pop("heads"), **named)
 
 
 def _dropped(patch: Patch, plan: Plan) -> Plan:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ....kernels_check.backend import Reason
 from .. import dispatch
 from ..dispatch import Kernels, Plan
-from ..guard import Guard
+from ..guard import Guard, Quarantine
 from ..report import NO_BLOCKS, Report
 from ..settings import Settings
 from . import graph
@@ -29,17 +29,21 @@ class Patch:
         block_lists: Names of the lists of numbered blocks that the model has.
         attend: The override's eager part.
         outside_graph: The same for callers inside torch.compile; None until needed.
+        in_graph: Inside torch.compile calls run as one operator of the graph.
+        compiled_elsewhere: Another pack has put compiled modules into the model that may lack guards.
     """
 
-    def __init__(self, settings: Settings, kernels: Kernels) -> None:
+    def __init__(self, settings: Settings, kernels: Kernels, quarantine: Quarantine | None = None) -> None:
         self.settings = settings
         self.kernels = kernels
         self.report = Report(settings)
-        self.guard = Guard(self.report, settings.budget)
+        self.guard = Guard(self.report, settings.budget, quarantine)
         self.samplings = 0
         self.block_lists: frozenset[str] = frozenset()
         self.attend: Callable | None = None
         self.outside_graph: Callable | None = None
+        self.in_graph = False
+        self.compiled_elsewhere = False
         self._plans: dict[tuple, Plan] = {}
         self._changes = self.kernels.changes
 
@@ -100,6 +104,8 @@ class Patch:
         """
         if not self.settings.limits_blocks:
             return False
+        if graph.call_number(options):
+            return True  # In a graph traced for a node without such a limit, which does not know the block.
         index, total = options.get("block_index"), options.get("total_blocks")
         if index is None or total is None:
             self.report.note(

@@ -1,0 +1,38 @@
+"""Attention overrides that other packs, or ComfyUI's own node, have put on a model."""
+
+import re
+from collections.abc import Callable
+
+# Names of functions: KJNodes' attention_override_sage, ComfyUI's attention_sage, attention3_sage and
+# attention_comfy_kitchen_int8; no message and no usage.
+_QUANTISED = re.compile(r"(?<!mes)(?<!u)sage|kitchen|int8|fp8|fp4", re.IGNORECASE)
+
+
+def quantises(override: Callable) -> bool:
+    """Whether an override is known to run a quantised kernel, by its name and those of what it holds.
+
+    One that is not known may be there for what it computes (sparse, regional), and is left its calls.
+    """
+    return any(_QUANTISED.search(name) for name in _names(override))
+
+
+def name(override: Callable) -> str:
+    """What tells an override from others in a file of times."""
+    return f"override {getattr(override, '__qualname__', type(override).__qualname__)}"
+
+
+def _names(override: Callable) -> list[str]:
+    """The qualified names of a function and of the functions in its closure.
+
+    ComfyUI's own node wraps the function that it was asked for.
+    """
+    held = [cell.cell_contents for cell in getattr(override, "__closure__", None) or () if _is_filled(cell)]
+    return [getattr(one, "__qualname__", "") for one in (override, *held) if callable(one)]
+
+
+def _is_filled(cell) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
