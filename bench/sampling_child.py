@@ -31,6 +31,7 @@ PACKAGES = (
     "comfy-kitchen",
     "flash-attn",
     "flash-attn-3",
+    "fa3-fwd",
     "triton",
     "triton-windows",
 )

@@ -26,6 +26,8 @@ def _load(module: str):
 
 def declare(packages: Installed) -> tuple[Backend, ...]:
     """One per generation of the library; their packages install side by side."""
+    # The forward alone, built without float16 (fa3_fwd_config.py of 0.0.3): on PyPI, as the whole is not.
+    forward_alone = "fa3-fwd" in packages and "flash-attn-3" not in packages
     common = {"exact": True, "tolerance": 0.01, "offset_limit": None}
     return (
         Backend(
@@ -41,9 +43,10 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
         Backend(
             name="flash3",
             title="FlashAttention 3 package for Hopper, exact",
-            load=_load("flash_attn_interface"),
-            machine=missing(packages, "flash-attn-3"),
+            load=_load("fa3_fwd_interface" if forward_alone else "flash_attn_interface"),
+            machine=missing(packages, "flash-attn-3|fa3-fwd"),
             capabilities=frozenset({(9, 0)}),
+            dtypes=frozenset({"bfloat16"} if forward_alone else {"float16", "bfloat16"}),
             head_dims=range(8, 257, 8),
             head_dims_text="a multiple of 8 up to 256",
             **common,

@@ -25,6 +25,7 @@ PACKAGES = (
     "comfy-kitchen",
     "flash-attn",
     "flash-attn-3",
+    "fa3-fwd",
     "flash-attn-4",
     "xformers",
     "kernels",

@@ -1,6 +1,8 @@
 """The declarations: what each kernel takes, on machines that are values."""
 
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from sagekit.kernels_check.backend import Reason
@@ -177,3 +179,40 @@ def test_a_scale_goes_only_to_kernels_that_honour_it():
     assert codes("sage3-fp4", replace(BLACKWELL, scale=0.5)) == ["scale"]
     assert codes("sage3-fp4", replace(BLACKWELL, scale=128**-0.5)) == []
     assert codes("sage2-int8-fp8", replace(CALL, scale=0.5)) == []
+
+
+FORWARD_ALONE = {name: one for name, one in FULL.items() if name != "flash-attn-3"} | {
+    "fa3-fwd": Package("0.0.3")
+}
+
+
+@pytest.mark.parametrize(
+    ("packages", "dtype", "refused"),
+    [
+        (FORWARD_ALONE, "bfloat16", []),
+        (FORWARD_ALONE, "float16", ["dtype"]),
+        (FULL | FORWARD_ALONE, "float16", []),
+        ({"torch": FULL["torch"]}, "bfloat16", ["not-installed"]),
+    ],
+    ids=["forward alone", "forward alone, float16", "both", "neither"],
+)
+def test_flashattention_3_comes_whole_or_as_its_forward_alone_which_has_no_float16(packages, dtype, refused):
+    assert codes("flash3", replace(HOPPER, dtype=dtype), packages) == refused
+
+
+@pytest.mark.parametrize(
+    ("packages", "module"), [(FULL, "flash_attn_interface"), (FORWARD_ALONE, "fa3_fwd_interface")]
+)
+def test_flashattention_3_is_called_in_its_own_layout(monkeypatch, packages, module):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    given = []
+
+    def flash_attn_func(q, k, v, softmax_scale=None):
+        given.append((q.shape, k.shape, softmax_scale))
+        return q + 1, None
+
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(flash_attn_func=flash_attn_func))
+    q, k = torch.zeros(1, 4, 6, 8), torch.zeros(1, 2, 5, 8)
+    out = backend("flash3", packages).load().attend(q, k, k, scale=0.5)
+    assert torch.equal(out, q + 1)
+    assert given == [((1, 6, 4, 8), (1, 5, 2, 8), 0.5)]
