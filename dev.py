@@ -63,11 +63,12 @@ def test(pytest_arguments: list[str]) -> int:
     if folder is None:
         say("ComfyUI: none found; the tests that need one are skipped")
     python = environment({**groups_for(folder), "development": ["-r", str(PACK / "requirements-dev.txt")]})
-    # The tests of one file share servers. Those of the page run by themselves: while a browser is driven, its
-    # process has an event loop that runs, and others need one of their own.
+    # The tests of one file share servers. Some run apart: a process has ComfyUI on the GPU or on the CPU, and
+    # while a browser is driven, its process has an event loop that runs, and others need one of their own.
     side_by_side = ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", *pytest_arguments]
-    page = "tests/web"
-    tests = (side_by_side,) if pytest_arguments else ([*side_by_side, f"--ignore={page}"], ["pytest", page])
+    apart = ["tests/gpu", "tests/web"]
+    together = [*side_by_side, *(f"--ignore={folder}" for folder in apart)]
+    tests = (side_by_side,) if pytest_arguments else (together, ["pytest", *apart])
     commands = (["ruff", "check", "."], ["ruff", "format", "--check", "."], *tests)
     codes = []
     for command in commands:

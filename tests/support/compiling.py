@@ -49,14 +49,14 @@ def dual_guider_sample(first, second) -> torch.Tensor:
     return guided(dual_guider()(first, second), first)
 
 
-def guided(guider, first) -> torch.Tensor:
-    """The latent of a guider whose first model is the one given."""
+def guided(guider, first, size=(1, 8, 8), tokens: int = 16) -> torch.Tensor:
+    """The latent of a guider whose first model is the one given, at (frames, height, width)."""
     import comfy.samplers
 
-    text = _text(16)
+    text = _text(tokens)
     guider.set_conds(text, text)
     guider.set_cfg(2.0)
-    latent, sampler = torch.zeros(1, 16, 1, 8, 8), comfy.samplers.sampler_object("euler")
+    latent, sampler = torch.zeros(1, 16, *size), comfy.samplers.sampler_object("euler")
     sigmas = comfy.samplers.calculate_sigmas(first.get_model_object("model_sampling"), "simple", 4)
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(1))
     return guider.sample(noise, latent, sampler, sigmas, disable_pbar=True, seed=1)
