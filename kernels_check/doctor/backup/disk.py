@@ -11,6 +11,8 @@ from ..trouble import DoctorError
 _CHUNK = 1 << 20
 # Room for folders, the manifest, and what the system itself needs while we write.
 _SPARE = 64 << 20
+# So many files are written out one by one within about a second.
+_FEW = 100
 
 
 def reach(path: str | os.PathLike) -> str:
@@ -134,7 +136,13 @@ def remove_if_possible(path: str) -> None:
         remove(path)
 
 
-def settle() -> None:
-    """Has the system write out what it holds, where Python can ask for it."""
-    if hasattr(os, "sync"):
-        os.sync()
+def settle(files: list[str]) -> None:
+    """Has the system write out new files; many only where Python can ask for all at once."""
+    if len(files) > _FEW:
+        if hasattr(os, "sync"):
+            os.sync()
+        return
+    # One by one: sync would also wait for whatever every other program has yet to write.
+    for file in files:
+        with open(file, "r+b", buffering=0) as stream:
+            os.fsync(stream.fileno())

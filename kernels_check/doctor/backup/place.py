@@ -10,7 +10,7 @@ from ..trouble import DoctorError
 from . import disk, note
 
 EMBEDDED, VENV = "embedded", "venv"
-_INSIDE = ("", "python_embeded", "../python_embeded", ".venv", "venv")
+INSIDE = ("", "python_embeded", "../python_embeded", ".venv", "venv")
 _STORES, _LOCK = "places.json", "lock"
 
 
@@ -31,7 +31,7 @@ class Place:
     @property
     def home(self) -> str:
         """The folder beside it: its own backups, what a restore prepares and what it replaced."""
-        return self.folder + "_backups"
+        return home_of(self.folder)
 
     def stores(self, also: Path | None = None) -> list[str]:
         """Every folder with backups of it: the home, what was named before, and what is named now."""
@@ -94,7 +94,7 @@ def find(named: Path) -> Place:
     named = Path(os.path.abspath(named))
     if named.is_file():
         named = named.parent.parent if named.parent.name in ("bin", "Scripts") else named.parent
-    for inside in _INSIDE:
+    for inside in INSIDE:
         place = _at(named / inside if inside else named)
         if place is not None:
             return place
@@ -127,12 +127,17 @@ def _swapped_out(folder: Path) -> Place | None:
     if os.path.lexists(folder):
         return None
     target = disk.reach(os.path.join(os.path.realpath(folder.parent), folder.name))
-    data = note.read(os.path.join(target + "_backups", note.RESTORE))
+    data = note.read(os.path.join(home_of(target), note.RESTORE))
     old = data.get("old") if isinstance(data, dict) else None
     if not isinstance(old, str) or os.path.basename(old) != old:
         return None
-    kind_of = _kind(Path(target + "_backups") / old)
+    kind_of = _kind(Path(home_of(target)) / old)
     return kind_of and Place(target, *kind_of)
+
+
+def home_of(folder: str) -> str:
+    """Beside an environment, where a rename is enough to put it back."""
+    return folder + "_backups"
 
 
 def is_within(path: str, folder: str) -> bool:

@@ -57,7 +57,7 @@ def fits(place: Place, held: Manifest) -> None:
 def prepare(place: Place, folder: str, held: Manifest, target: str, progress: Progress) -> None:
     """Makes the whole environment as it was in a new folder, and proves it by reading it again."""
     disk.needs_room(place.home, held.size, "the restored folder beside the old one")
-    owner = os.stat(place.folder)
+    owner = os.stat(place.folder if os.path.isdir(place.folder) else os.path.dirname(place.folder))
     os.mkdir(target, 0o700)
     for path in held.folders:
         os.mkdir(disk.join(target, path), 0o700)
@@ -70,7 +70,7 @@ def prepare(place: Place, folder: str, held: Manifest, target: str, progress: Pr
         progress("Copying", done, total)
     for path, (kind, link) in held.links.items():
         tree.make_link(disk.join(target, path), kind, link)
-    disk.settle()
+    disk.settle([disk.join(target, path) for path in held.files])
     _prove(target, held, progress)
     _dress(target, held, owner)
 

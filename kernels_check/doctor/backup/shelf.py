@@ -1,5 +1,6 @@
 """The backups that there are, and what was replaced and is still kept."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 from ..trouble import DoctorError
 from . import disk, manifest
 from .manifest import Manifest
-from .place import Place
+from .place import INSIDE, Place, home_of
 
 # Names that no backup has: what an interrupted call leaves, and what restores replaced.
 UNFINISHED, RESTORING, FORGOTTEN, REPLACED = ".unfinished_", ".restoring_", ".forgotten_", "replaced_"
@@ -63,19 +64,22 @@ def folder(place: Place, name: str | None, also: Path | None) -> str:
 
 def last(place: Place, store: str) -> Manifest | None:
     """The newest sound backup of this environment in a store."""
-    newest = None
-    for one in _sound(store):
-        if os.path.normcase(one.folder) == os.path.normcase(place.folder) and (
-            newest is None or one.made > newest.made
-        ):
-            newest = one
-    return newest
+    same = (one for one in _sound(store) if os.path.normcase(one.folder) == os.path.normcase(place.folder))
+    return next(same, None)
+
+
+def place_of_what_is_lost(named: Path) -> Place | None:
+    """The environment that a user names and that is gone or broken, by the backups beside where it was."""
+    for inside in INSIDE:
+        target = disk.reach(os.path.realpath(named / inside))
+        if newest := next(_sound(home_of(target)), None):
+            return Place(target, newest.kind, newest.program)
+    return None
 
 
 def _sound(store: str) -> Iterator[Manifest]:
-    for name in _folders(store):
-        if not is_name(name):
-            continue
+    """Newest first."""
+    for name in _newest_first(store):
         try:
             found = manifest.read(os.path.join(store, name))
         except DoctorError:
@@ -83,6 +87,15 @@ def _sound(store: str) -> Iterator[Manifest]:
             continue
         if found.name == name:
             yield found
+
+
+def _newest_first(store: str) -> list[str]:
+    """By the age of the manifests: reading each whole takes long where there are many."""
+    written = {}
+    for name in filter(is_name, _folders(store)):
+        with contextlib.suppress(OSError):
+            written[name] = os.stat(os.path.join(store, name, manifest.FILE)).st_mtime_ns
+    return sorted(written, key=written.__getitem__, reverse=True)
 
 
 def _folders(store: str) -> list[str]:

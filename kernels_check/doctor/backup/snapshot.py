@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from ..trouble import DoctorError
 from . import disk, manifest, shelf, tree
@@ -25,8 +25,9 @@ def make(place: Place, store: str, name: str, progress: Progress) -> Manifest:
     try:
         os.mkdir(os.path.join(unfinished, manifest.FILES))
         made = Manifest(name, place.folder, place.kind, place.program, time.time())
-        _Snapshot(place, unfinished, store, last, made, progress).fill()
-        disk.settle()
+        taken = _Snapshot(place, unfinished, store, last, made, progress)
+        taken.fill()
+        disk.settle(taken.copied())
         manifest.write(unfinished, made)
         os.rename(unfinished, os.path.join(store, name))
     except BaseException:
@@ -51,57 +52,75 @@ class _Snapshot:
         self.progress = progress
         self.last = last.files if last else {}
         self.last_files = os.path.join(store, last.name, manifest.FILES) if last else ""
+        self.read: set[str] = set()
 
     def fill(self) -> None:
         """Takes files until the folder is, at one look, what has been taken of it."""
         for look in range(_LOOKS):
             found = tree.scan(self.source)
             todo = [path for path, mark in found.files.items() if self._taken(path) != mark]
-            gone = [path for path in self.made.files if path not in found.files]
-            if not todo and not gone and look:
-                self.made.folders, self.made.links = found.folders, found.links
-                self._drop_folders()
-                return
             if not look:
-                new = sum(found.files[path][tree.SIZE] for path in todo if self._known(path, found) is None)
+                new = sum(found.files[path][tree.SIZE] for path in todo if not self._has(path, found))
                 disk.needs_room(self.store, new, "this backup")
-            for path in gone:
-                disk.remove(disk.join(self.files, path))
-                del self.made.files[path]
-            self._take(found, todo)
+            self._drop(found)
+            self._make_folders(found)
+            # Sharing with the last backup reads nothing of the folder, so this very look still holds.
+            if not self._take(found, todo):
+                self.made.links = found.links
+                self.made.copied = sum(self.made.files[path][0][tree.SIZE] for path in self._read())
+                return
         raise DoctorError(
-            f"{disk.shown(disk.join(self.source, (todo or gone)[0]))} changes while it is read. "
+            f"{disk.shown(disk.join(self.source, todo[0]))} changes while it is read. "
             "Close ComfyUI and whatever installs packages, then start the backup again; nothing was kept."
         )
+
+    def copied(self) -> list[str]:
+        """The files that are not shared with the last backup."""
+        return [disk.join(self.files, path) for path in self._read()]
+
+    def _read(self) -> Set[str]:
+        return self.read & self.made.files.keys()
 
     def _taken(self, path: str) -> tree.Mark | None:
         return self.made.files[path][0] if path in self.made.files else None
 
-    def _known(self, path: str, found: tree.Tree) -> str | None:
-        """The SHA-256 of a file that the last backup has as it is."""
-        mark, digest = self.last.get(path, (None, None))
-        return digest if mark == found.files[path] else None
+    def _has(self, path: str, found: tree.Tree) -> bool:
+        """Whether the last backup has a file as it is."""
+        return path in self.last and self.last[path][0] == found.files[path]
 
-    def _take(self, found: tree.Tree, todo: list[str]) -> None:
+    def _drop(self, found: tree.Tree) -> None:
+        """Takes away what an earlier look found and this one does not."""
+        for path in [path for path in self.made.files if path not in found.files]:
+            disk.remove(disk.join(self.files, path))
+            del self.made.files[path]
+        for path in [path for path in reversed(self.made.folders) if path not in found.folders]:
+            disk.remove(disk.join(self.files, path))
+
+    def _make_folders(self, found: tree.Tree) -> None:
         for path in found.folders:
-            folder = disk.join(self.files, path)
-            if not os.path.isdir(folder):
-                disk.remove(folder)
-                os.mkdir(folder)
+            if path not in self.made.folders:
+                os.mkdir(disk.join(self.files, path))
+        self.made.folders = found.folders
+
+    def _take(self, found: tree.Tree, todo: list[str]) -> bool:
+        """Takes these files; returns whether one of them had to be read."""
         total = sum(found.files[path][tree.SIZE] for path in todo)
-        done = 0
+        done, read = 0, False
         for path in todo:
-            target = disk.join(self.files, path)
+            target, mark = disk.join(self.files, path), found.files[path]
             if path in self.made.files:
                 disk.remove(target)
                 del self.made.files[path]
-            done += found.files[path][tree.SIZE]
-            digest = self._known(path, found)
-            if digest is None or not self._link(path, target, found.files[path]):
-                digest = self._copy(path, target, found.files[path])
-            if digest is not None:
-                self.made.files[path] = found.files[path], digest
+            if self._has(path, found) and self._link(path, target, mark):
+                self.made.files[path] = self.last[path]
+            else:
+                read = True
+                digest = self._copy(path, target, mark)
+                if digest is not None:
+                    self.made.files[path] = mark, digest
+            done += mark[tree.SIZE]
             self.progress("Copying", done, total)
+        return read
 
     def _link(self, path: str, target: str, mark: tree.Mark) -> bool:
         """Shares the last backup's file, where it still has the size and the disk can share."""
@@ -125,12 +144,5 @@ class _Snapshot:
         if tree.mark(before) != tree.mark(after) or not as_listed:
             disk.remove(target)
             return None
-        self.made.copied += after.st_size
+        self.read.add(path)
         return digest
-
-    def _drop_folders(self) -> None:
-        """Takes away the folders that went while files were taken."""
-        kept = tree.scan(self.files)
-        for path in reversed(kept.folders):
-            if path not in self.made.folders:
-                disk.remove(disk.join(self.files, path))

@@ -54,13 +54,13 @@ def scan(folder: str) -> Tree:
 def _add(found: Tree, relative: str, entry: os.DirEntry, waiting: list[str]) -> None:
     try:
         about = entry.stat(follow_symlinks=False)
-        if disk.is_link(entry):
+        if stat.S_ISREG(about.st_mode):
+            found.files[relative] = mark(about)
+        elif disk.is_link(entry):
             found.links[relative] = _kind_of_link(entry, about), os.readlink(entry.path)
         elif stat.S_ISDIR(about.st_mode):
             found.folders[relative] = stat.S_IMODE(about.st_mode)
             waiting.append(relative)
-        elif stat.S_ISREG(about.st_mode):
-            found.files[relative] = mark(about)
         else:
             found.left_out.append(relative)
     except FileNotFoundError:
