@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from sagekit.kernels_check import command
-from sagekit.kernels_check.doctor.backup import disk, find, processes, snapshot, verbs
+from sagekit.kernels_check.doctor.backup import disk, exchange, find, processes, snapshot, swap, verbs
 
 WRITES = {"os.mkdir", "os.link", "os.rename", "os.symlink", "os.chmod", "os.utime", "open"}
 EVENTS = WRITES | {"os.remove", "os.rmdir", "os.truncate"}
@@ -87,6 +87,61 @@ def test_a_second_backup_shares_what_did_not_change_and_a_name_is_never_reused(v
     assert first.st_ino == second.st_ino
     texts = [next((venv.home / name).rglob("kept.py")).read_text() for name in ("one", "one-no2")]
     assert texts == ["VALUE = 1\n", "VALUE = 22\n"]
+
+
+def test_what_did_not_change_is_neither_read_nor_copied(venv, monkeypatch):
+    venv.call("backup", "one")
+    copied, copy = [], disk.copy
+    monkeypatch.setattr(disk, "copy", lambda source, target: copied.append(source) or copy(source, target))
+    assert "; 0 bytes new on the disk" in venv.call("backup", "two")[1] and copied == []
+    venv.kept.write_text("VALUE = 5\n")
+    assert "; 10 bytes new on the disk" in venv.call("backup", "three")[1] and copied == [str(venv.kept)]
+
+
+def test_where_a_disk_can_not_share_files_each_backup_has_its_own(venv, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EPERM, "Operation not permitted", source)
+
+    venv.call("backup", "one")
+    monkeypatch.setattr(os, "link", refuse)
+    assert "; 0 bytes new" not in venv.call("backup", "two")[1]
+    files = [next((venv.home / name).rglob("kept.py")).stat() for name in ("one", "two")]
+    assert files[0].st_ino != files[1].st_ino and venv.call("verify", "two")[0] == 0
+
+
+def test_a_file_that_the_last_backup_has_lost_a_part_of_is_copied_anew(venv):
+    venv.call("backup", "one")
+    next((venv.home / "one").rglob("kept.py")).write_text("VAL")
+    assert venv.call("backup", "two")[0] == 0 and venv.call("verify", "two")[0] == 0
+    assert venv.call("verify", "one")[0] == 2
+
+
+def test_the_newest_sound_backup_is_shared_with(venv):
+    venv.call("backup", "one")
+    venv.kept.write_text("VALUE = 22\n")
+    venv.call("backup", "two")
+    (venv.home / "three").mkdir()
+    (venv.home / "three" / "manifest.json").write_text("{}")
+    assert "; 0 bytes new on the disk" in venv.call("backup", "four")[1]
+
+
+def test_a_folder_that_becomes_a_file_meanwhile_is_the_file(venv, monkeypatch):
+    folder, scan, looks = venv.folder / "late", snapshot.tree.scan, []
+    folder.mkdir()
+    (folder / "inside").mkdir()
+    (folder / "inside" / "a.txt").write_text("a")
+
+    def change(where):
+        looks.append(where)
+        if len(looks) == 2:
+            shutil.rmtree(folder)
+            folder.write_text("a file now")
+        return scan(where)
+
+    monkeypatch.setattr(snapshot.tree, "scan", change)
+    assert venv.call("backup", "one")[0] == 0 and len(looks) == 3
+    assert (venv.home / "one" / "files" / "late").read_text() == "a file now"
+    assert venv.call("verify", "one")[0] == 0
 
 
 def test_links_are_kept_as_links_and_never_followed(venv):
@@ -204,6 +259,25 @@ def test_a_restore_is_refused_while_a_process_runs_from_the_folder(venv):
     assert venv.call("restore", "one")[0] == 0
 
 
+@pytest.mark.parametrize("lost", ["the folder", "its Python"])
+def test_an_environment_that_is_gone_or_broken_comes_back(venv, lost):
+    before = content(venv.folder)
+    venv.call("backup", "one")
+    if lost == "the folder":
+        shutil.rmtree(venv.folder)
+    else:
+        (venv.folder / "pyvenv.cfg").unlink()
+        for program in (venv.folder / "bin").iterdir():
+            program.unlink()
+    code, _, error = venv.call("backup")
+    assert code == 3 and "is no Python environment" in error
+    assert "one  made" in venv.call("backups")[1] and venv.call("verify", "one")[0] == 0
+    code, said, _ = venv.call("restore", "one")
+    assert code == 0 and content(venv.folder) == before and value(venv) == "1"
+    assert ("What it replaced is kept" in said) == (lost != "the folder")
+    assert len(list(venv.home.glob("replaced_*"))) == (lost != "the folder")
+
+
 def test_its_own_python_says_which_other_one_restores_it(venv, monkeypatch):
     venv.call("backup", "one")
     monkeypatch.setattr(verbs.sys, "prefix", str(venv.folder))
@@ -253,20 +327,83 @@ def full_from(point):
     return hook
 
 
-@pytest.mark.parametrize("verb", ["backup", "restore", "forget"])
-def test_killed_at_every_point_the_environment_works_and_the_next_call_puts_things_right(venv, verb):
+def exchanging(monkeypatch, how: str) -> None:
+    """Folders change places as they do here, as in a C library without that call, or on a disk without it."""
+    if how == "no call":
+        monkeypatch.setattr(exchange, "is_there", lambda: False)
+    elif how == "not on this disk":
+        # To a flag that it does not know the system answers as a file system does that can not exchange.
+        monkeypatch.setattr(exchange, "_EXCHANGE", 1 << 20)
+
+
+@pytest.fixture
+def exchange_works(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"of {name}").touch()
+    if not exchange.exchange(str(tmp_path / "one"), str(tmp_path / "other")):
+        pytest.skip("this system or file system can not exchange two folders")
+    assert [file.name for file in (tmp_path / "one").iterdir()] == ["of other"]
+
+
+@pytest.mark.usefixtures("exchange_works")
+def test_while_folders_change_places_there_is_an_environment_at_every_moment(venv, tmp_path):
+    shutil.copytree(venv.folder, tmp_path / "next", symlinks=True)
+    here, told = find(venv.folder), tmp_path / "told"
+    looking = os.fork()
+    if not looking:
+        program, missed = str(venv.folder / "bin" / "python"), 0
+        while not (tmp_path / "enough").exists():
+            missed += not os.path.exists(program)
+        told.write_text(str(missed))
+        os._exit(0)
+    with here.locked():
+        prepared = str(tmp_path / "next")
+        for _ in range(300):
+            prepared = os.path.join(here.home, swap.swap(here, prepared))
+    (tmp_path / "enough").touch()
+    os.waitpid(looking, 0)
+    assert told.read_text() == "0"
+
+
+@pytest.mark.parametrize("how", ["no call", "not on this disk"])
+def test_the_look_above_sees_the_moment_between_two_renames(venv, monkeypatch, how, tmp_path):
+    exchanging(monkeypatch, how)
+    shutil.copytree(venv.folder, tmp_path / "next", symlinks=True)
+    here, there = find(venv.folder), []
+    rename = os.rename
+    monkeypatch.setattr(swap.os, "rename", lambda *both: (rename(*both), there.append(venv.folder.exists())))
+    with here.locked():
+        swap.swap(here, str(tmp_path / "next"))
+    assert False in there and there[-1]
+
+
+@pytest.mark.parametrize(
+    ("verb", "how"),
+    [
+        ("backup", "as here"),
+        ("forget", "as here"),
+        ("restore", "as here"),
+        ("restore", "no call"),
+        ("restore", "not on this disk"),
+    ],
+)
+def test_killed_at_every_point_the_environment_works_and_the_next_call_puts_things_right(
+    venv, verb, how, monkeypatch, request
+):
+    if how == "as here" and verb == "restore":
+        request.getfixturevalue("exchange_works")
+    exchanging(monkeypatch, how)
     points, swapped = 0, False
     venv.call("backup", "old")
-    arguments = {"backup": ["backup", "new"], "restore": ["restore", "old"], "forget": ["forget", "old"]}[
-        verb
-    ]
+    arguments = [verb, "new" if verb == "backup" else "old"]
     while True:
         points += 1
         venv.kept.write_text(f"VALUE = {points + 100}\n")
         code = in_a_fork(venv, arguments, killed_at(points))
         gone = not venv.folder.exists()
         swapped |= gone
-        # Only between the two renames is there no environment at its place; the next call finishes it.
+        # Only between two renames is there no environment at its place; the next call finishes it.
         if not gone:
             assert value(venv) in ("1", str(points + 100))
         assert venv.call("backups")[0] == 0
@@ -286,7 +423,7 @@ def test_killed_at_every_point_the_environment_works_and_the_next_call_puts_thin
         if code != 99:
             break
     assert code == 0 and points > {"backup": 18, "restore": 40, "forget": 12}[verb]
-    assert swapped == (verb == "restore")
+    assert swapped == (how != "as here")
 
 
 @pytest.mark.parametrize("verb", ["backup", "restore"])

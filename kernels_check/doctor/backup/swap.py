@@ -1,19 +1,42 @@
-"""Two renames that put a prepared folder in an environment's place, and what finishes or undoes them."""
+"""A prepared folder gets an environment's place, and what is interrupted on the way is finished or undone."""
 
 import os
 
 from ..trouble import DoctorError
-from . import disk, note, shelf
+from . import disk, exchange, note, shelf
 from .place import Place
 from .snapshot import key
 
 
-def swap(place: Place, prepared: str) -> str:
-    """Puts a prepared folder in the environment's place; returns the name of what it replaced."""
+def swap(place: Place, prepared: str) -> str | None:
+    """Puts a prepared folder in the environment's place; returns the name of what it replaced, if any."""
+    if not os.path.lexists(place.folder):
+        os.rename(prepared, place.folder)
+        return None
     old = shelf.new_name(set()) if not shelf.replaced(place) else _free(place)
     old = shelf.REPLACED + old.removeprefix(shelf.REPLACED)
     kept, journal = os.path.join(place.home, old), os.path.join(place.home, note.RESTORE)
-    note.write(journal, {"old": old, "new": os.path.basename(prepared)})
+    was = os.lstat(place.folder).st_ino
+    note.write(journal, {"old": old, "new": os.path.basename(prepared), "was": was})
+    if not _exchange(place, prepared, kept):
+        _rename_both(place, prepared, kept, journal)
+    os.unlink(journal)
+    return old
+
+
+def _exchange(place: Place, prepared: str, kept: str) -> bool:
+    """Without a moment in which there is no environment; False where the system can not."""
+    if not exchange.is_there():
+        return False
+    # First it takes the name of what it replaces, so that all is done once they have changed places.
+    os.rename(prepared, kept)
+    if exchange.exchange(kept, place.folder):
+        return True
+    os.rename(kept, prepared)
+    return False
+
+
+def _rename_both(place: Place, prepared: str, kept: str, journal: str) -> None:
     try:
         os.rename(place.folder, kept)
     except OSError as error:
@@ -28,8 +51,6 @@ def swap(place: Place, prepared: str) -> str:
         os.rename(kept, place.folder)
         os.unlink(journal)
         raise
-    os.unlink(journal)
-    return old
 
 
 def _free(place: Place) -> str:
@@ -62,12 +83,17 @@ def _finish_swap(place: Place) -> list[str]:
     if not isinstance(data, dict):
         return []
     old, new = (os.path.join(place.home, os.path.basename(str(data.get(one)))) for one in ("old", "new"))
-    said = []
+    said: list[str] = []
     if not os.path.lexists(place.folder):
         # The prepared folder was proven before the journal was written.
         took = new if os.path.isdir(new) else old
         os.rename(took, place.folder)
         said = ["An interrupted restore was " + ("finished." if took == new else "taken back.")]
+    elif os.path.isdir(old) and os.lstat(place.folder).st_ino == data.get("was"):
+        # They have not changed places yet: what bears the old one's name is the prepared one.
+        os.rename(old, new)
+    elif os.path.isdir(old):
+        said = ["An interrupted restore was finished."]
     os.unlink(journal)
     return said
 

@@ -20,7 +20,7 @@ VERBS = ("backup", "backups", "verify", "restore", "forget")
 def run(options: Namespace, pack: Path) -> int:
     """Does what a verb asks for the environment that is named, or for the one that runs."""
     _refuse_what_does_not_go_together(options)
-    here = place.find(options.python or Path(sys.prefix))
+    here = _find(options)
     verb = {"backup": _backup, "backups": _list, "verify": _verify, "restore": _restore, "forget": _forget}
     try:
         if options.verb == "backups" and not any(map(os.path.isdir, here.stores(options.to))):
@@ -33,6 +33,18 @@ def run(options: Namespace, pack: Path) -> int:
         raise DoctorError("Stopped. Nothing was lost; the next call tidies up.") from None
     except OSError as error:
         raise DoctorError(_what_happened(error)) from None
+
+
+def _find(options: Namespace) -> Place:
+    named = options.python or Path(sys.prefix)
+    try:
+        return place.find(named)
+    except DoctorError:
+        # What backups are for above all: nothing is left there that looks like a Python.
+        lost = None if options.verb == "backup" else shelf.place_of_what_is_lost(named)
+        if lost is None:
+            raise
+        return lost
 
 
 def _refuse_what_does_not_go_together(options: Namespace) -> None:
@@ -118,10 +130,11 @@ def _restore(options: Namespace, here: Place, pack: Path) -> int:
         except BaseException:
             disk.remove_if_possible(prepared)
             raise
-    told = [
-        f"{disk.shown(here.folder)} is again as {options.name} has it.",
-        f"What it replaced is kept as {old}: `restore {old}` takes it back, `forget {old}` frees its room.",
-    ]
+    told = [f"{disk.shown(here.folder)} is again as {options.name} has it."]
+    if old is not None:
+        told.append(
+            f"What it replaced is kept: `restore {old}` takes it back, `forget {old}` frees its room."
+        )
     _say(options, told, {"restored": options.name, "replaced": old})
     return FINE
 
@@ -212,8 +225,10 @@ def _progress(options: Namespace) -> snapshot.Progress:
     said = [""]
 
     def progress(doing: str, done: int, total: int) -> None:
+        if not live:
+            return
         line = f"{doing}: {100 * done // max(total, 1)} % of {disk.amount(total)}"
-        if live and line != said[0]:
+        if line != said[0]:
             sys.stderr.write("\r" + line.ljust(60) + ("\n" if done >= total else ""))
             sys.stderr.flush()
             said[0] = line
