@@ -14,7 +14,7 @@ from .plan import NOTHING_FITS, REPAIR, Plan, make_plan
 from .report import names_to_hide
 from .step import Step
 from .surroundings import read_surroundings
-from .symptoms import decode, explain
+from .symptoms import decode, explain, read_ends
 from .text import answer_lines, plan_lines
 from .trouble import DoctorError
 
@@ -152,9 +152,13 @@ def _backup_first(environment: Environment, pack: Path) -> tuple[Step, ...]:
 
 def _read(named: str) -> str:
     if named == "-":
-        return decode(sys.stdin.buffer.read())
+        if sys.stdin.isatty():
+            end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
+            sys.stderr.write(f"Paste the log or error, then press Enter and {end}:\n")
+        return decode(read_ends(sys.stdin.buffer))
     try:
-        return decode(Path(named).read_bytes())
+        with open(named, "rb") as stream:
+            return decode(read_ends(stream))
     except OSError as error:
         raise DoctorError(f"{named} can not be read: {error.strerror or error}.") from None
 

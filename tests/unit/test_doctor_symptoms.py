@@ -1,5 +1,6 @@
 """What an error means: every known line, alone and in a log, and text that is none of them."""
 
+import io
 import json
 import re
 
@@ -115,18 +116,26 @@ def test_a_dll_error_on_a_machine_with_another_torchs_build_names_the_right_one(
     assert len(answer.commands) == 1 and "cu128torch2.8.0.post3" in answer.commands[0]
 
 
-def test_only_the_end_of_a_very_long_log_is_looked_at():
-    error, noise = "No module named 'triton'\n", "it/s\n" * (symptoms.LONGEST // 5 + 1)
-    assert codes(error + noise) == [] and codes(noise + error) == ["no-triton"]
+def test_of_a_very_long_log_the_beginning_and_the_end_are_looked_at():
+    error, noise = "No module named 'triton'\n", "it/s\n" * (symptoms.END // 5 + 1)
+    assert codes(error + noise) == codes(noise + error) == ["no-triton"]
+    assert codes(noise + error + noise) == []
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_of_a_file_of_any_size_both_ends_are_read(monkeypatch):
+    monkeypatch.setattr(symptoms, "_READ", 10)
+    assert symptoms.read_ends(io.BytesIO(b"beginning.middle. the end.")) == b"beginning.. the end."
+    assert symptoms.read_ends(io.BytesIO(b"all of it")) == b"all of it"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 def test_a_log_is_read_as_it_was_written(encoding):
     assert codes(symptoms.decode("No module named 'triton'\nЖ".encode(encoding))) == ["no-triton"]
 
 
 def test_bytes_that_are_no_text_are_no_error():
     assert codes(symptoms.decode(bytes(range(256)) * 50)) == []
+    assert codes(symptoms.decode(b"\0" * 999 + b"No module named 'triton'")) == ["no-triton"]
 
 
 def test_answers_are_ready_for_json():
