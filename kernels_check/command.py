@@ -75,7 +75,10 @@ def _run(options: argparse.Namespace) -> int:
         data = _as_data(environment, found, mismatches) | {"plan": plan.as_data(private=True)}
         sys.stdout.write(json.dumps(data, indent=1) + "\n")
     elif options.report:
-        lines = [*_lines(environment, found, mismatches, remark), "", f"Plan: {plan.outcome}. {plan.summary}"]
+        lines = [_machine(environment, plan), *_lines(environment, found, mismatches, remark)]
+        if plan.findings:
+            lines += ["", "Around this Python:", *(f"  {one.mismatch}" for one in plan.findings)]
+        lines += ["", f"Plan: {plan.outcome}. {plan.summary}"]
         sys.stdout.write(block(lines, verbs.names(), comfyui) + "\n")
     else:
         lines = _lines(environment, found, mismatches, remark)
@@ -176,6 +179,18 @@ def _lines(environment: Environment, found, mismatches, remark: str) -> list[str
         lines += ["", "What this machine can not do, whatever is installed:"]
         lines += [f"  {one}" for one in limits]
     return [*lines, "", f"Verdicts {remark}."]
+
+
+def _machine(environment: Environment, plan: Plan) -> str:
+    machine = environment.python.machine if environment.python else ""
+    told = [
+        f"{environment.system} {environment.release}",
+        "WSL" if environment.wsl else "",
+        machine,
+        plan.kind,
+    ]
+    told.append(f"ComfyUI {environment.comfyui}" if environment.comfyui else "no ComfyUI around this pack")
+    return f"System: {', '.join(filter(None, told))}"
 
 
 def _broken(found: Mapping[str, Mapping[str, Verdict]]) -> dict[str, str]:

@@ -40,7 +40,9 @@ def plan_lines(plan: Plan) -> list[str]:
 def answer_lines(answers: list[Answer]) -> list[str]:
     """Causes and fixes, most specific first."""
     if not answers:
-        return ["This text is none that is known here. Paste it with --report into an issue of this pack."]
+        return [
+            "Nothing in this text is known here. An issue of this pack needs it and what --report prints."
+        ]
     lines: list[str] = []
     for answer in answers:
         lines += ["", f"{answer.line}", f"  cause: {answer.cause}", f"  fix: {answer.fix}"]

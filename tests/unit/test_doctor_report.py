@@ -27,6 +27,25 @@ COMFYUI = Path("/data/people/ann/ComfyUI")
         ),
         ("/data/people/ann/ComfyUI/main.py", ".../ComfyUI/main.py"),
         ("PermissionError: '/root/.triton'", "PermissionError: '...'"),
+        # What a name, a share, a mount or a shell makes of a path.
+        (r"C:\Users\O'Brien\Temp\x.py failed", ".../x.py failed"),
+        (r"['C:\\Users\\Ann Muster\\a.c', 'C:\\Users\\Ann Muster\\tcc.exe']", "['...', '.../tcc.exe']"),
+        (r"\Users\Ann Muster\x.pyd", ".../x.pyd"),
+        (r"C:\Users\ANNMUS~1\AppData\Local\Temp\x.pyd", ".../x.pyd"),
+        (r"\\wsl$\Ubuntu\home\ann\x.py", ".../x.py"),
+        ("//server/share/ann/x.py", ".../x.py"),
+        ("/mnt/c/Users/Ann Muster/secret stuff/x.py", ".../x.py"),
+        ("/Users/ann/Library/Application Support/ComfyUI/main.py", ".../ComfyUI/main.py"),
+        ("file:///C:/Users/Ann%20Muster/x.html", "file://..."),
+        ("scp box:/home/ann/x.log", "scp box:.../x.log"),
+        ("cwd=/home/ann,cache=~/x", "cwd=...,cache=..."),
+        # Addresses of somebody's own, with what stands in them.
+        ("http://ann:secret@bigbox.local:8188/prompt?token=abc", "http://..."),
+        ("git+https://user:token@github.com/ann/private.git", "git+https://..."),
+        ("https://packages.example.org/simple", "https://..."),
+        ("https://github.com.example.org/x", "https://..."),
+        ("muster@bigbox:~/x$ python main.py", "<name>:... python main.py"),
+        ("ask Ann.Muster@example.org", "ask <name>"),
     ],
 )
 def test_folders_are_told_from_comfyui_on_only(line, told):
@@ -56,9 +75,9 @@ def test_names_are_taken_out_as_words_only():
 
 def test_the_names_of_this_user_and_computer_are_known():
     names = names_to_hide(
-        {"USERNAME": "ann", "COMPUTERNAME": "BIGBOX"}, r"C:\Users\ann.muster", "bigbox.local"
+        {"USERNAME": "ann", "COMPUTERNAME": "BIGBOX"}, r"C:\Users\ann.muster", "bigger.local"
     )
-    assert {"ann", "BIGBOX", "ann.muster", "bigbox.local"} <= set(names)
+    assert {"ann", "BIGBOX", "ann.muster", "bigger.local", "bigger"} <= set(names)
     # Too short to be told from words, or part of a package's name.
     assert names_to_hide({"USER": "me", "LOGNAME": "comfy"}, "/home/torch", "pc") == []
 
