@@ -4,11 +4,13 @@ import asyncio
 import functools
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from .kernels_check import rules
 from .kernels_check.backends import backends
 from .kernels_check.environment import Environment
+from .kernels_check.verdicts import Verdict
 from .patches import messages
 from .patches.attention import proofs, report, routes
 from .patches.messages import Message, Notice, Place
@@ -49,7 +51,9 @@ def register() -> None:
     @server.routes.get("/sagekit/plan")
     async def get_plan(request: web.Request) -> web.Response:
         environment = proofs.PROOFS.environment
-        plan = await plans.of(environment) if environment is not None else None
+        stored = proofs.PROOFS.stored
+        found = stored.verdicts if stored is not None else {}
+        plan = await plans.of(environment, found) if environment is not None else None
         return web.json_response({"plan": without_folders(plan)})
 
 
@@ -82,17 +86,26 @@ class Plans:
     def __init__(self, comfyui: Path) -> None:
         self._comfyui = comfyui
         self._lock = asyncio.Lock()
-        self._made: tuple[Environment, dict] | None = None
+        self._made: tuple[tuple, dict] | None = None
 
-    async def of(self, environment: Environment) -> dict:
-        """The plan; it reads files and asks the system, so a thread makes it while the server goes on."""
+    async def of(
+        self, environment: Environment, found: Mapping[str, Mapping[str, Verdict]] | None = None
+    ) -> dict:
+        """The plan, with what the kernels' errors mean.
+
+        It reads files and asks the system, so a thread makes it while the server goes on.
+        """
         # Not before it is asked for: the pack's import has 0.3 s.
         from .kernels_check import doctor
 
+        found = found or {}
+        state = environment, doctor.failures.errors(found)
         async with self._lock:
-            if self._made is None or self._made[0] != environment:
-                plan = await asyncio.to_thread(doctor.plan_data, environment, self._comfyui, private=True)
-                self._made = environment, plan
+            if self._made is None or self._made[0] != state:
+                plan = await asyncio.to_thread(
+                    doctor.plan_data, environment, self._comfyui, found, private=True
+                )
+                self._made = state, plan
             return self._made[1]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import check, rules, verdicts
 from .backends import backends
-from .doctor import DoctorError, Plan, backup, explain, make_plan, read_surroundings, verbs
+from .doctor import DoctorError, Plan, backup, explain, failures, make_plan, read_surroundings, verbs
 from .doctor.plan import WELL
 from .doctor.report import block
 from .doctor.text import answer_lines, plan_lines
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
         environment,
         read_surroundings(environment, comfyui),
         sage3=options.sage3,
-        broken=_broken(found),
+        broken=failures.broken(found),
     )
     remark = _keep(file, environment, found)
     if options.json:
@@ -193,21 +193,8 @@ def _machine(environment: Environment, plan: Plan) -> str:
     return f"System: {', '.join(filter(None, told))}"
 
 
-def _broken(found: Mapping[str, Mapping[str, Verdict]]) -> dict[str, str]:
-    """SageAttention with its error, where a kernel of it does not import on any GPU."""
-    errors = [
-        verdict.detail
-        for of_gpu in found.values()
-        for name, verdict in of_gpu.items()
-        if verdict.state == verdicts.NOT_IMPORTABLE and name.startswith(("sage1", "sage2"))
-    ]
-    return {"sageattention": errors[0]} if errors else {}
-
-
 def _plan_lines(plan: Plan, found: Mapping[str, Mapping[str, Verdict]]) -> list[str]:
     """The plan where there is something to do, and what the kernels' errors mean."""
-    bad = (verdicts.CRASHED, verdicts.NOT_IMPORTABLE)
-    errors = {one.detail for of_gpu in found.values() for one in of_gpu.values() if one.state in bad}
-    answers = explain("\n".join(sorted(errors)), plan) if errors else []
+    answers = explain(failures.errors(found), plan)
     lines = ["", "What the errors mean:", *answer_lines(answers)] if answers else []
     return lines if plan.outcome == WELL else [*lines, "", *plan_lines(plan)]

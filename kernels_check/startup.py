@@ -73,6 +73,7 @@ def block(flag: str, verdict: Verdict, environment: Environment, pack: Path, cle
     """What a user reads about a flag whose kernel is not usable: what was asked, what is wrong, the fix."""
     # Not needed by a start that finds all well, which has 50 ms.
     from . import rules
+    from .doctor import explain
 
     now = (
         "ComfyUI starts with PyTorch's attention instead"
@@ -81,12 +82,15 @@ def block(flag: str, verdict: Verdict, environment: Environment, pack: Path, cle
     )
     about = {"use_sage_attention": "sageattention", "use_flash_attention": "flash-attn"}[flag]
     advice = [one.do for one in rules.mismatches(environment) if about in one.about or one.about == "triton"]
+    answers = explain(verdict.detail)
+    advice += [one.fix for one in answers]
     if not advice:
         verb = "install" if about not in environment.packages else "reinstall"
         advice = [f"{verb} {about} for this Python, PyTorch and GPU, or leave {spelled(flag)} away"]
     lines = [
         f"SageKit: {spelled(flag)} asks for a kernel that does not work here. {now}.",
         f"  what is wrong: {verdict}",
+        *(f"  cause: {one.cause}" for one in answers[:1]),
         *(f"  fix: {line}" for line in advice[:3]),
         "  The node Patch Sage Attention needs no flag, and sends a kernel only the calls it can do.",
         f'  The whole picture:  "{sys.executable}" "{pack / "kernels_check"}"',

@@ -1,10 +1,13 @@
 """The doctor: what to install here and how to go back, what an error means. It changes nothing itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..environment import Environment
+from . import failures
 from .plan import Plan, make_plan
+from .report import redact
 from .surroundings import Surroundings, read_surroundings
 from .symptoms import Answer, explain
 from .trouble import DoctorError
@@ -22,15 +25,25 @@ __all__ = [
 
 
 def plan_data(
-    environment: Environment, comfyui: Path | None = None, *, sage3: bool = False, private: bool = False
+    environment: Environment,
+    comfyui: Path | None = None,
+    found: failures.Found | None = None,
+    *,
+    sage3: bool = False,
+    private: bool = False,
 ) -> dict[str, Any]:
     """The plan for this machine as values for JSON.
 
     Args:
         environment: The machine, with what torch says of its GPUs where torch is loaded already.
         comfyui: The folder of the host.
+        found: The verdicts on the kernels, by GPU and name; what failed is explained among the answers.
         sage3: SageAttention 3 is asked for.
         private: Show no folder of this machine: the commands say "python" for its full path.
     """
     around = read_surroundings(environment, comfyui)
-    return make_plan(environment, around, sage3=sage3).as_data(private=private)
+    plan = make_plan(environment, around, sage3=sage3, broken=failures.broken(found or {}))
+    # The commands are among the steps; here they would name this Python's folder.
+    answers = explain(failures.errors(found or {}), None if private else plan)
+    told = [replace(one, line=redact(one.line)) if private else one for one in answers]
+    return plan.as_data(private=private) | {"answers": [one.as_data() for one in told]}

@@ -108,6 +108,16 @@ def check_missing(gpus: dict[str, str], wait: Callable[[], None], changed: Calla
         check.check(missing, device, wait=wait, progress=progress, found=found)
         PROOFS.checking = ""
         log.info("SageKit: kernel check on %s: %s", gpu, "; ".join(_summary(gpu)))
+        _explain(gpu)
+
+
+def _explain(gpu: str) -> None:
+    """Says what the errors of kernels that crash or do not import mean, where that is known."""
+    # Not before a check has run: a start has no time for it.
+    from ...kernels_check.doctor import explain, failures
+
+    for answer in explain(failures.errors({gpu: PROOFS.of(gpu)})):
+        log.info("SageKit: %s: %s %s", answer.line, answer.cause, answer.fix)
 
 
 def _summary(gpu: str) -> Iterator[str]:

@@ -120,6 +120,15 @@ def plan() -> dict:
             "serving": [{"kernel": "sdpa-cudnn", "what": "cuDNN attention of PyTorch", "as_well": "yes"}],
             "findings": [finding],
             "mismatches": [],
+            "answers": [
+                {
+                    "code": "libcudart",
+                    "line": "ImportError: libcudart.so.12: cannot open shared object file",
+                    "cause": "SageAttention was built for another CUDA.",
+                    "fix": "Install the build for this torch and CUDA.",
+                    "commands": [],
+                }
+            ],
             "unfit": [],
             "refused": [
                 {

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACK = [
     path for folder in ("kernels_check", "nodes", "patches") for path in sorted((ROOT / folder).rglob("*.py"))
 ] + [ROOT / "__init__.py", ROOT / "web_api.py"]
+EXCHANGE = ROOT / "kernels_check" / "doctor" / "backup" / "exchange.py"
 
 IMPORT_IN_A_CHILD = """
 import importlib, importlib.util, socket, subprocess, sys
@@ -55,7 +56,14 @@ def test_no_file_installs_runs_or_evaluates_anything(path):
     used = set(names_used(path))
     if path == ROOT / "kernels_check" / "probe.py":
         used.discard("subprocess")  # The one child process: this Python, fixed arguments, no shell.
+    if path == EXCHANGE:
+        used.discard("ctypes")  # The one call of the C library that Python lacks: see the next test.
     assert not used & {"pip", "ensurepip", "subprocess", "os.system", "eval()", "exec()", "ctypes"}
+
+
+def test_of_the_c_library_one_call_is_used_that_renames():
+    text = EXCHANGE.read_text(encoding="utf-8")
+    assert text.count("CDLL") == 1 and "ctypes.CDLL(None).renameat2\n" in text
 
 
 def test_arrows_run_one_way():

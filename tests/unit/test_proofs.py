@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from sagekit.kernels_check.doctor import explain
 from sagekit.kernels_check.verdicts import OK, WRONG, Stored, Verdict
 from sagekit.patches.attention import dispatch, proofs
 from sagekit.patches.attention.settings import Settings
@@ -105,6 +106,25 @@ def test_the_background_check_waits_for_prompts_keeps_each_verdict_and_says_it_i
     (line,) = [record.getMessage() for record in caplog.records]
     assert "ok: " in line and f"{SAGE} wrong: error 0.5" in line
     assert proofs.to_check(GPU) == []
+
+
+def test_the_background_check_says_what_a_known_error_means(monkeypatch, caplog):
+    known = proofs.Proofs()
+    known.stored = Stored("x")
+    monkeypatch.setattr(proofs, "PROOFS", known)
+    error = "ImportError: undefined symbol: _ZN3c106detail14torchCheckFailEPKcS2_jRKSs"
+
+    def check(backends, device, *, wait, progress, found):
+        for backend in backends:
+            found(backend.name, Verdict("not-importable" if backend.name == SAGE else OK, None, error))
+
+    monkeypatch.setattr(proofs.check, "check", check)
+    with caplog.at_level("INFO"):
+        proofs.check_missing({GPU: "cuda:0"}, lambda: None, lambda: None)
+    (answer,) = explain(error)
+    assert [one.getMessage() for one in caplog.records][1:] == [
+        f"SageKit: {error}: {answer.cause} {answer.fix}"
+    ]
 
 
 def test_pytorchs_own_kernels_are_checked_first(kernels):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from sagekit.kernels_check import check, startup, verdicts
+from sagekit.kernels_check.doctor import explain
 from sagekit.kernels_check.environment import Environment, Package, Torch
 from sagekit.kernels_check.verdicts import OK, WRONG, Verdict
 
@@ -87,6 +88,13 @@ def test_the_block_says_what_was_asked_what_is_wrong_and_what_now(tmp_path):
     assert "SIGABRT" in block and "starts with PyTorch's attention instead" in block
     assert block.isascii()
     assert "it is left on" in startup.block(SAGE, verdict, MACHINE, tmp_path, cleared=False)
+
+
+def test_the_block_has_the_answer_to_a_known_error(tmp_path):
+    error = "ImportError: DLL load failed while importing _fused: The specified procedure could not be found."
+    block = startup.block(SAGE, Verdict("not-importable", None, error), MACHINE, tmp_path, cleared=True)
+    (answer,) = explain(error)
+    assert f"  cause: {answer.cause}" in block and f"  fix: {answer.fix}" in block
 
 
 def test_only_what_differs_is_named():

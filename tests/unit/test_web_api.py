@@ -7,6 +7,7 @@ import pytest
 from sagekit import web_api
 from sagekit.kernels_check import doctor
 from sagekit.kernels_check.environment import read_environment
+from sagekit.kernels_check.verdicts import Verdict
 
 WHEEL = "https://example.com/releases/download/v2/sage-2.2+cu130-cp310-abi3-win_amd64.whl"
 
@@ -37,6 +38,23 @@ def made(monkeypatch) -> list:
 
     monkeypatch.setattr(doctor, "plan_data", watched)
     return threads
+
+
+def test_the_plan_says_what_the_errors_of_kernels_mean_and_is_made_anew_for_a_new_one(made, tmp_path):
+    now = read_environment(tmp_path, ())
+    error = "/home/anna/sageattention/_fused.so: undefined symbol: _ZN3c106detail14torchCheckFailEPKcS2_jRKSs"
+    found = {"GPU": {"sage2-int8-fp8": Verdict("not-importable", None, error)}}
+
+    async def ask() -> list[dict]:
+        plans = web_api.Plans(tmp_path)
+        return [await plans.of(now, {}), await plans.of(now, found), await plans.of(now, dict(found))]
+
+    before, after, again = asyncio.run(ask())
+    (answer,) = after["answers"]
+    (wanted,) = doctor.explain(error)
+    assert before["answers"] == [] and after is again and len(made) == 2
+    assert (answer["code"], answer["cause"], answer["fix"]) == (wanted.code, wanted.cause, wanted.fix)
+    assert "anna" not in answer["line"] and answer["commands"] == []
 
 
 def test_the_plan_is_made_once_off_the_event_loop_and_again_after_a_change(made, tmp_path):

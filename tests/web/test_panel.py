@@ -99,6 +99,12 @@ def test_each_command_of_the_plan_and_its_way_back_can_be_copied(panel, tmp_path
         assert copied(panel, button) == command
 
 
+def test_the_plan_says_what_an_error_of_a_kernel_means(panel):
+    shown = part(panel, "plan").inner_text()
+    (answer,) = web_answers.plan()["plan"]["answers"]
+    assert "What the errors mean" in shown and all(answer[one] in shown for one in ("line", "cause", "fix"))
+
+
 def test_where_there_is_no_secure_context_a_command_is_copied_all_the_same(panel):
     panel.page.browser_page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     panel.page.browser_page.evaluate(
@@ -209,6 +215,7 @@ def test_hostile_names_are_text_everywhere(panel):
     run["classes"] = [web_answers.one_class(hostile, hostile, 5)]
     plan = copy.deepcopy(web_answers.plan())
     plan["plan"]["summary"] = plan["plan"]["steps"][0]["title"] = hostile
+    plan["plan"]["answers"][0] |= {"line": hostile, "cause": hostile, "fix": hostile}
     panel.answer(status=web_answers.status(hostile), report=web_answers.report(run), plan=plan)
     panel.body.locator("[data-run='66']").get_by_text("Sizes of call").click()
     for name in ("machine", "kernels", "times", "plan", "runs"):

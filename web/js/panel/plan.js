@@ -36,6 +36,7 @@ function write(body) {
     listOf("options", found.options, "ul"),
     list(say("findings"), findings.map(finding)),
     list(say("mismatches"), (found.mismatches ?? []).map(misfit)),
+    list(say("answers"), (found.answers ?? []).map(answer)),
     list(say("unfit"), (found.unfit ?? []).map((/** @type {any} */ one) => say("needsGot", one))),
     list(say("serving"), (found.serving ?? []).map(serving)),
     refused(found.refused ?? []),
@@ -87,6 +88,11 @@ function change(one) {
 function finding(one) {
   const stops = one.stops && [icon("exclamation-triangle"), make("em", {}, `${say("findingStops")}. `)];
   return [stops, misfit(one)];
+}
+
+/** @param {any} one */
+function answer(one) {
+  return [make("code", {}, one.line), make("div", {}, one.cause), make("div", {}, one.fix)];
 }
 
 /** @param {any} one */
