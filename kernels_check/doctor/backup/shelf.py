@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from . import disk, manifest
 from .manifest import Manifest
 from .place import INSIDE, Place, home_of
 
+# Windows takes these for something else than a file, in every folder.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)\d)", re.IGNORECASE)
 # Names that no backup has: what an interrupted call leaves, and what restores replaced.
 UNFINISHED, RESTORING, FORGOTTEN, REPLACED = ".unfinished_", ".restoring_", ".forgotten_", "replaced_"
 
@@ -18,12 +21,14 @@ UNFINISHED, RESTORING, FORGOTTEN, REPLACED = ".unfinished_", ".restoring_", ".fo
 def new_name(taken: set[str], wanted: str = "") -> str:
     """Date and time, or what is asked for; with a number where that is taken."""
     name = wanted or time.strftime("%Y-%m-%d_%H-%M-%S")
+    # Windows tells no "One" from "one", and a folder may get there.
+    taken = {one.casefold() for one in taken}
     if not is_name(name):
         raise DoctorError(
             f"{name!r} can not be a backup's name: needs letters, digits, - and _. Nothing was written."
         )
     number = 2
-    while name in taken:
+    while name.casefold() in taken:
         name = f"{name.removesuffix(f'-no{number - 1}')}-no{number}"
         number += 1
     return name
@@ -32,7 +37,13 @@ def new_name(taken: set[str], wanted: str = "") -> str:
 def is_name(name: str) -> bool:
     """Whether it can be a backup's name, hence never a path."""
     letters = name.replace("-", "").replace("_", "")
-    return letters.isascii() and letters.isalnum() and not name.startswith(REPLACED) and len(name) < 80
+    return (
+        letters.isascii()
+        and letters.isalnum()
+        and not name.startswith(REPLACED)
+        and not _DEVICE.fullmatch(name)
+        and len(name) < 80
+    )
 
 
 def names(place: Place, also: Path | None = None) -> dict[str, str]:

@@ -56,7 +56,11 @@ def _refuse_what_does_not_go_together(options: Namespace) -> None:
 
 def _what_happened(error: OSError) -> str:
     file = disk.shown(str(error.filename)) + ": " if error.filename else ""
-    hint = " Close ComfyUI, and whatever else may have it open." if isinstance(error, PermissionError) else ""
+    hint = ""
+    if isinstance(error, PermissionError):
+        hint = (
+            " Close ComfyUI and whatever else may have it open, and start this as a user who may write there."
+        )
     return f"{file}{error.strerror or error}.{hint} The environment is as it was, and so are its backups."
 
 
