@@ -480,6 +480,27 @@ def test_killed_at_every_point_the_environment_works_and_the_next_call_puts_thin
     assert swapped == (how != "as here")
 
 
+@pytest.mark.parametrize("how", ["as here", "no call", "not on this disk"])
+def test_killed_while_what_was_replaced_goes_back_both_are_kept(venv, how, monkeypatch, request):
+    if how == "as here":
+        request.getfixturevalue("exchange_works")
+    exchanging(monkeypatch, how)
+    venv.call("backup", "old")
+    venv.kept.write_text("VALUE = 7\n")
+    venv.call("restore", "old")
+    point, code = 0, 99
+    while code == 99:
+        point += 1
+        (old,) = [one.name for one in venv.home.glob("replaced_*")]
+        code = in_a_fork(venv, ["restore", old], killed_at(point))
+        assert venv.folder.exists() or how != "as here"
+        assert venv.call("backups")[0] == 0
+        (kept,) = venv.home.glob("replaced_*/lib/python*/site-packages/kept.py")
+        assert {value(venv), kept.read_text()[8]} == {"1", "7"}
+        assert not (venv.home / "restore.json").exists()
+    assert code == 0 and point > 8
+
+
 def refused_from(point):
     """What may not be written, by permissions or because another program holds it."""
 
