@@ -30,6 +30,7 @@ class Wheel:
         capabilities: The GPUs it runs on.
         source: Who says so.
         sha256: Its checksum, where one is known.
+        sha256_source: Who names the checksum, where it is not the source.
         remark: What else to know.
         superseded: A later file does better; known here to go back to.
     """
@@ -46,6 +47,7 @@ class Wheel:
     capabilities: tuple[str, ...]
     source: str
     sha256: str = ""
+    sha256_source: str = ""
     remark: str = ""
     superseded: bool = False
 
@@ -138,8 +140,9 @@ def why(wheel: Wheel, environment: Environment) -> tuple[str, ...]:
         )
     if left := sorted(present - set(served)):
         lines.append(f"It has none for {named(environment, left)}, which stays on other kernels.")
+    named_by = wheel.sha256_source or "the source"
     lines.append(
-        "The source names its checksum, which pip compares." if wheel.sha256 else "No checksum is known."
+        f"pip compares its checksum, as {named_by} names it." if wheel.sha256 else "No checksum is known."
     )
     return tuple(line for line in [*lines, wheel.remark] if line)
 

@@ -321,7 +321,9 @@ def test_an_undo_of_a_known_build_names_the_very_file_it_came_from():
     step = PLANS["portable, sage for another torch"].steps[0]
     assert step.changes[0].before == "2.2.0+cu128torch2.7.1.post3"
     (command,) = step.undo
-    assert unquote(command[-1]).endswith("sageattention-2.2.0+cu128torch2.7.1.post3-cp39-abi3-win_amd64.whl")
+    address, _, checksum = unquote(command[-1]).partition("#sha256=")
+    assert address.endswith("sageattention-2.2.0+cu128torch2.7.1.post3-cp39-abi3-win_amd64.whl")
+    assert len(checksum) == 64
 
 
 def test_a_build_that_no_index_has_is_not_replaced_by_a_script():
@@ -452,6 +454,7 @@ def test_every_file_of_the_table_is_what_its_name_says(one):
         assert one.url.startswith(("https://github.com/", "https://huggingface.co/"))
         assert unquote(one.url).rpartition("/")[2] == one.file
     assert not one.sha256 or re.fullmatch("[0-9a-f]{64}", one.sha256)
+    assert one.sha256 or not one.sha256_source
     assert one.source.startswith("https://") and one.capabilities
     assert set(one.capabilities) <= {"7.5", "8.0", "8.6", "8.7", "8.9", "9.0", "12.0"}
 
