@@ -58,6 +58,7 @@ def _command(command: Command) -> str:
 
 def _show(fix: "Fix") -> list[str]:
     lines = [echo(f"This will change packages of {fix.plan.kind}:")]
+    lines += [echo(f"  First: {step.title}") for step in fix.before]
     for number, step in enumerate(fix.steps, 1):
         lines.append(echo(f"  {number}. {step.title}"))
         lines += [echo("       " + shown(command, "windows")) for command in step.commands]

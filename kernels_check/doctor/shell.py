@@ -66,6 +66,7 @@ def _go_back(fix: "Fix") -> list[str]:
 
 def _show(fix: "Fix") -> list[str]:
     lines = [f"say {_quoted('This will change packages of ' + fix.plan.kind + ':')}"]
+    lines += [f"say {_quoted(f'  First: {step.title}')}" for step in fix.before]
     for number, step in enumerate(fix.steps, 1):
         lines.append(f"say {_quoted(f'  {number}. {step.title}')}")
         lines += [f"say {_quoted('       ' + shown(command, 'linux'))}" for command in step.commands]

@@ -199,7 +199,14 @@ def test_it_shows_asks_keeps_changes_checks_and_can_be_undone(scratch, local_fil
     assert "triton-3.7.1.dist-info" in after and "torch-2.13.0+cu130.dist-info" in after
     assert "sageattention-2.2.0+cu130.torch2.13.0.sm89.dist-info" in after
     # In this order: what it will do, the question, what is kept, the steps, the check, the way back.
-    order = ["1. Install triton==3.7.1", "Type yes", "Before anything", "Step 1 of 2", "Step 2 of 2"]
+    order = [
+        "First: Keep the file of triton",
+        "1. Install triton==3.7.1",
+        "Type yes",
+        "Before anything",
+        "Step 1 of 2",
+        "Step 2 of 2",
+    ]
     order += ["Checking the kernels", "Verdicts", "Done.", "To go back"]
     places = [done.stdout.index(one) for one in order]
     assert places == sorted(places)
@@ -289,7 +296,9 @@ def test_the_whole_environment_is_backed_up_first_and_the_way_back_names_it(scra
     before = scratch.installed()
     done = start(write(scratch, before=(step,)))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.index(f"Backup {name}: ") < done.stdout.index("Step 1 of 2")
+    order = [f"First: Back up the whole environment as {name}", "Type yes", f"Backup {name}: ", "Step 1 of 2"]
+    places = [done.stdout.index(one) for one in order]
+    assert places == sorted(places)
     assert scratch.installed() != before
     told = next(line for line in done.stdout.splitlines() if "Or all at once" in line)
     line = told.partition("window: ")[2]
@@ -501,7 +510,10 @@ def test_under_wine_the_batch_file_does_all_of_it(wine, batch_file):
     installs = [call for call in calls if "install" in call]
     assert installs == [list(command) for step in batch_file.plan.steps for command in step.commands]
     assert "m.version('torch') != '2.13.0+cu130'" in calls[0][-1]
-    places = [said.index(one) for one in ("1. Install", "Type yes", "Step 1 of 2", "Step 2 of 2", "Done.")]
+    places = [
+        said.index(one)
+        for one in ("First: Keep", "1. Install", "Type yes", "Step 1 of 2", "Step 2 of 2", "Done.")
+    ]
     assert places == sorted(places)
     back = said.rpartition("To go back")[2]
     for step in batch_file.plan.steps:
@@ -551,6 +563,25 @@ def test_the_portable_launch_file_stands_beside_the_stock_one_and_says_that_no_f
     assert start_line.startswith(r".\python_embeded\python.exe -s ComfyUI\main.py --windows-standalone-build")
     assert ("--use-sage-attention" in start_line) == flag
     assert "Patch Sage Attention needs no" in text
+
+
+@pytest.mark.parametrize("flag", [False, True])
+def test_under_wine_the_portable_launch_file_starts_comfyui_from_any_folder(wine, flag, monkeypatch):
+    home = wine.folder / f"portable {flag}"
+    (home / "ComfyUI").mkdir(parents=True)
+    (home / "python_embeded").mkdir()
+    shutil.copy(wine.folder / "python.exe", home / "python_embeded")
+    around = replace(PORTABLE, comfyui=str(home / "ComfyUI"), not_ascii={"TEMP": "C:\\\u0416"})
+    file = write_launcher(None, WINDOWS_313, around, flag=flag)
+    code, said, calls = wine(file, "\r\n")
+    wanted = [
+        "-s",
+        "ComfyUI\\main.py",
+        "--windows-standalone-build",
+        *(["--use-sage-attention"] if flag else []),
+    ]
+    assert code == 0 and [call[1:] for call in calls] == [wanted], said
+    assert (home / "sagekit_cache").is_dir()
 
 
 def test_a_launch_file_never_replaces_a_stock_one(tmp_path):

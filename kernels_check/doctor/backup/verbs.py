@@ -218,7 +218,7 @@ def step_before_a_fix(environment: Environment, pack: Path, python: Command) -> 
     here = place.find(Path(program))
     # Known before the script runs, so that the script itself can name the way back.
     name = shelf.new_name(set(shelf.names(here)))
-    title = f"Back up the whole environment as {name}"
+    title = f"Back up the whole environment as {name} (the first time it takes as much room again)"
     command = (*python, str(pack / "kernels_check"), "backup", name)
     back = restore_command(here, os.path.join(here.home, name), pack)
     return (Step("backup", title, commands=(command,), undo=(back,)),)
