@@ -22,6 +22,10 @@ _PACK = Path(__file__).resolve().parent.parent
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the check; returns 0 all well, 1 something refused, 2 something wrong or crashed, 3 it failed."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a redirected stream can not spell, as a name in a code page of Windows, must not end the check.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     options = _parse(arguments)
     try:
         return _run(options)

@@ -1,6 +1,7 @@
 """``<python> <pack>/kernels_check`` as a user starts it: from any folder, isolated, with or without torch."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,19 @@ def test_an_error_is_explained_from_a_file_and_from_what_is_pasted(tmp_path, fla
         check=False,
     )
     assert [one["code"] for one in json.loads(pasted.stdout)["answers"]] == ["no-triton"]
+
+
+def test_letters_that_the_output_can_not_spell_are_told_all_the_same(tmp_path):
+    log = tmp_path / "comfyui.log"
+    log.write_text("DLL load failed while importing _fused: \u627e\u4e0d\u5230", encoding="utf-8")
+    for encoding in ("ascii", "cp1252"):
+        done = subprocess.run(
+            [sys.executable, "-s", str(FOLDER), "--explain", str(log)],
+            capture_output=True,
+            check=False,
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+        )
+        assert done.returncode == 0 and b"_fused: \\u627e\\u4e0d\\u5230" in done.stdout and done.stderr == b""
 
 
 def test_a_text_that_says_nothing_known_says_so_with_code_1(tmp_path):

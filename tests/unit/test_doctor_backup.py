@@ -29,6 +29,8 @@ def made(tmp_path_factory) -> Path:
     (site / "read only.py").write_text("")
     (site / "read only.py").chmod(0o444)
     (site / "Ж.txt").write_bytes(b"letters")
+    # A name that is no text, as an archive of another system unpacks to.
+    (site / os.fsdecode(b"\xff.txt")).write_bytes(b"")
     (site / "outside").symlink_to("/usr")
     return folder
 
