@@ -26,9 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         # What a redirected stream can not spell, as a name in a code page of Windows, must not end the check.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    options = _parse(arguments)
     try:
-        return _run(options)
+        return _run(_parse(arguments))
     except DoctorError as error:
         sys.stderr.write(f"{error}\n")
         return CHECK_FAILED
@@ -37,8 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
         return CHECK_FAILED
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that ends with this command's own code: argparse's would say that a kernel crashed."""
+
+    def error(self, message: str):
+        raise DoctorError(f"{message[:1].upper()}{message[1:]}. What there is: --help. Nothing was changed.")
+
+
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kernels_check",
         description="Tries every attention kernel of this Python in a child process against float32 "
         "attention. Installs nothing.",

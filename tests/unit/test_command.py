@@ -44,7 +44,8 @@ def test_its_own_select_module_never_stands_for_pythons():
 
 
 def test_an_unknown_option_is_refused():
-    assert run("--install-everything").returncode == 2
+    # 2 would say that a kernel is wrong.
+    assert run("--install-everything").returncode == 3
 
 
 def exit_code(*states):
@@ -160,6 +161,9 @@ def test_a_text_that_says_nothing_known_says_so_with_code_1(tmp_path):
         (("backup", "--report"), "backup goes without --report"),
         (("backup", "--python", "."), "is no Python environment"),
         (("--with-flag",), "--with-flag goes with --write-launcher"),
+        (("--no-such-option",), "Unrecognized arguments: --no-such-option. What there is: --help."),
+        (("bakcup",), "invalid choice: 'bakcup'"),
+        (("--explain",), "expected one argument"),
         (("--write-launcher",), "in no ComfyUI's custom_nodes"),
     ],
 )
