@@ -199,7 +199,7 @@ def _machine(environment: Environment, plan: Plan) -> str:
         machine,
         plan.kind,
     ]
-    told.append(f"ComfyUI {environment.comfyui}" if environment.comfyui else "no ComfyUI around this pack")
+    told.append(f"ComfyUI {environment.comfyui}" if environment.comfyui else "")
     return f"System: {', '.join(filter(None, told))}"
 
 
