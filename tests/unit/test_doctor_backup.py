@@ -267,6 +267,8 @@ def test_a_restore_is_refused_while_a_process_runs_from_the_folder(venv):
 def test_an_environment_that_is_gone_or_broken_comes_back(venv, lost):
     before = content(venv.folder)
     venv.call("backup", "one")
+    # What is made anew beside others' files is nobody else's to write.
+    venv.folder.parent.chmod(0o777)
     if lost == "the folder":
         shutil.rmtree(venv.folder)
     else:
@@ -280,6 +282,7 @@ def test_an_environment_that_is_gone_or_broken_comes_back(venv, lost):
     assert code == 0 and content(venv.folder) == before and value(venv) == "1"
     assert ("What it replaced is kept" in said) == (lost != "the folder")
     assert len(list(venv.home.glob("replaced_*"))) == (lost != "the folder")
+    assert stat.S_IMODE(venv.folder.stat().st_mode) == 0o755
 
 
 def test_an_embedded_python_goes_back_with_the_python_of_its_own_backup_wherever_it_is(tmp_path, capsys):

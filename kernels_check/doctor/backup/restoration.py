@@ -1,6 +1,7 @@
 """A backup read back: proven file by file, and made into a folder beside the environment."""
 
 import os
+import stat
 from collections.abc import Iterator
 
 from ..trouble import DoctorError
@@ -57,7 +58,9 @@ def fits(place: Place, held: Manifest) -> None:
 def prepare(place: Place, folder: str, held: Manifest, target: str, progress: Progress) -> None:
     """Makes the whole environment as it was in a new folder, and proves it by reading it again."""
     disk.needs_room(place.home, held.size, "the restored folder beside the old one")
-    owner = os.stat(place.folder if os.path.isdir(place.folder) else os.path.dirname(place.folder))
+    lost = not os.path.isdir(place.folder)
+    owner = os.stat(os.path.dirname(place.folder) if lost else place.folder)
+    mode = 0o755 if lost else stat.S_IMODE(owner.st_mode)
     os.mkdir(target, 0o700)
     for path in held.folders:
         os.mkdir(disk.join(target, path), 0o700)
@@ -72,7 +75,7 @@ def prepare(place: Place, folder: str, held: Manifest, target: str, progress: Pr
         tree.make_link(disk.join(target, path), kind, link)
     disk.settle([disk.join(target, path) for path in held.files])
     _prove(target, held, progress)
-    _dress(target, held, owner)
+    _dress(target, held, owner, mode)
 
 
 def _put_back(source: str, target: str, digest: str, held: Manifest, path: str) -> None:
@@ -105,7 +108,7 @@ def _prove(target: str, held: Manifest, progress: Progress) -> None:
         )
 
 
-def _dress(target: str, held: Manifest, owner: os.stat_result) -> None:
+def _dress(target: str, held: Manifest, owner: os.stat_result, mode: int) -> None:
     """Gives files and folders their times, modes and owner; folders last, as one may be read-only."""
     give = _owner(owner)
     for path in (*held.links, *held.files, *held.folders, ""):
@@ -117,7 +120,7 @@ def _dress(target: str, held: Manifest, owner: os.stat_result) -> None:
             os.chmod(there, mark[tree.MODE])
     for path in reversed(held.folders):
         os.chmod(disk.join(target, path), held.folders[path])
-    os.chmod(target, owner.st_mode & 0o7777)
+    os.chmod(target, mode)
 
 
 def _owner(owner: os.stat_result):
