@@ -207,4 +207,4 @@ def _plan_lines(plan: Plan, found: Mapping[str, Mapping[str, Verdict]]) -> list[
     """The plan where there is something to do, and what the kernels' errors mean."""
     answers = explain(failures.errors(found), plan)
     lines = ["", "What the errors mean:", *answer_lines(answers)] if answers else []
-    return lines if plan.outcome == WELL else [*lines, "", *plan_lines(plan)]
+    return lines if plan.outcome == WELL else [*lines, "", *plan_lines(plan, versions=False)]

@@ -7,12 +7,15 @@ from .step import Step, shown
 from .symptoms import Answer
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """The plan, with the commands as they are to be typed."""
+def plan_lines(plan: Plan, *, versions: bool = True) -> list[str]:
+    """The plan, with the commands as they are to be typed, and with the versions that do not fit together."""
     lines = [f"Plan for {plan.kind}: {plan.summary}"]
     if plan.findings:
         lines += ["", "Around this Python:"]
         lines += [f"  {'' if one.remark else '! '}{one.mismatch}" for one in plan.findings]
+    if plan.mismatches and versions:
+        lines += ["", "What does not fit together:"]
+        lines += [f"  {one}" for one in plan.mismatches]
     if plan.serving:
         lines += ["", "Here already, without any install:"]
         lines += [f"  {one['kernel']}: {one['what']}" for one in plan.serving]
