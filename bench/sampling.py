@@ -1,7 +1,7 @@
 """Time sampling steps of real architectures under several attention choices, side by side in one run.
 
     python bench/sampling.py --comfyui DIR --models wan,flux,sdxl --choices plain,auto,kitchen-int8 \\
-        [--kjnodes DIR] [--steps 4] [--json FILE] [--device cpu --tiny]
+        [--kjnodes DIR] [--steps 4] [--rounds 3] [--json FILE] [--device cpu --tiny]
 
 A choice is `plain` (the host as it is), `core:NAME` (the host's own attention node, such as
 `core:comfy kitchen attention`), `kj:MODE` (KJNodes' Sage node) or a value of our node's input `kernel`.
@@ -9,8 +9,11 @@ A choice is `plain` (the host as it is), `core:NAME` (the host's own attention n
 `fp16` (FP16 accumulation), alone or joined by plus signs: `ours:auto+compile+fp16`, `core:compile`,
 `kj:compile+auto`. Whatever compiles starts from empty caches; "first image" is the warm-up step and the
 other steps of one image at the step time.
-The quantity is the median time of one sampling step after the first, the device synchronised before each
-reading. Plain runs first and last: the distance between the two is the spread to judge a ratio by.
+"step ms" is the median time of one sampling step after the first, the device synchronised before each
+reading, as where ComfyUI shows previews. "flowing ms" is the time of a step where nothing waits for the
+device until the last one is done. Plain runs first and last: the distance between the two is the spread to
+judge a ratio by. Where steps are short and a machine's pace changes from minute to minute (SDXL), `--rounds`
+takes plain and the choices in turn several times over, and a second table has the medians of all readings.
 The error is norm(out - plain) / norm(plain) of the final latent, same seed and noise.
 
 Each model has a child process of its own. A kernel that kills it costs one row: a new child goes on with
@@ -57,6 +60,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--cfg", type=float, help="instead of each model's own; 1: one item, errors as they are"
     )
     parser.add_argument("--repeats", type=int, default=2, help="timed samplings of each choice")
+    parser.add_argument("--rounds", type=int, default=1, help="how often plain and the choices take turns")
     parser.add_argument(
         "--limit", type=float, default=180, help="seconds after which a choice counts as hung"
     )
@@ -77,9 +81,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def choices_of(arguments: argparse.Namespace) -> list[str]:
-    """The choices in the order they run: plain at both ends."""
+    """The choices in the order they run: plain at both ends, and between two rounds."""
     named = [choice.strip() for choice in arguments.choices.split(",") if choice.strip()]
-    return ["plain", *(choice for choice in named if choice != "plain"), "plain"]
+    one_round = ["plain", *(choice for choice in named if choice != "plain")]
+    return [*(one_round * arguments.rounds), "plain"]
 
 
 def events(child: subprocess.Popen[str], limit: float) -> Iterator[dict[str, Any]]:
@@ -170,13 +175,13 @@ def table(result: dict[str, Any]) -> str:
     """One model's rows as a Markdown table."""
     lines = [
         f"\n{result['about']}\n",
-        "| choice | step ms | min - max | speed over plain | error | finite | peak GiB | warm-up s "
-        "| first image s | calls |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| choice | step ms | min - max | speed over plain | flowing ms | error | finite | peak GiB "
+        "| warm-up s | first image s | calls |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
         if "failure" in row:
-            lines.append(f"| {row['choice']} | {row['failure'].replace('|', '/')} |" + " |" * 8)
+            lines.append(f"| {row['choice']} | {row['failure'].replace('|', '/')} |" + " |" * 9)
             continue
         speed = "-" if row["speed"] is None else f"{row['speed']:.3f}"
         error = "-" if row.get("error") is None else f"{row['error']:.2e}"
@@ -184,9 +189,31 @@ def table(result: dict[str, Any]) -> str:
         peak = "-" if row["peak"] is None else f"{row['peak'] / 2**30:.2f}"
         calls = ", ".join(f"{kernel} {count}" for kernel, count in (row["calls"] or {}).items()) or "-"
         low, high = min(row["steps_ms"]), max(row["steps_ms"])
-        times = f"{row['step_ms']:.1f} | {low:.1f} - {high:.1f} | {speed}"
+        times = f"{row['step_ms']:.1f} | {low:.1f} - {high:.1f} | {speed} | {row['flowing_ms']:.1f}"
         rest = f"{peak} | {row['first_ms'] / 1000:.2f} | {row['image_ms'] / 1000:.1f} | {calls}"
         lines.append(f"| {row['choice']} | {times} | {error} | {finite} | {rest} |")
+    return "\n".join(lines)
+
+
+def table_of_rounds(result: dict[str, Any]) -> str:
+    """The medians of all readings of each choice, over those of plain's, as a Markdown table."""
+    lines = [
+        "\n| choice | readings | step ms | middle half | of plain | flowing ms | min - max | of plain |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    measured = [row for row in result["rows"] if "step_ms" in row]
+    plain = None
+    for choice in dict.fromkeys(row["choice"] for row in measured):
+        rows = [row for row in measured if row["choice"] == choice]
+        steps = [reading for row in rows for reading in row["steps_ms"]]
+        flowing = [row["flowing_ms"] for row in rows]
+        medians = statistics.median(steps), statistics.median(flowing)
+        plain = plain or medians
+        shares = [f"{own / other:.3f}" for own, other in zip(medians, plain, strict=True)]
+        low, _, high = statistics.quantiles(steps, n=4)
+        step = f"{medians[0]:.1f} | {low:.1f} - {high:.1f} | {shares[0]}"
+        flow = f"{medians[1]:.1f} | {min(flowing):.1f} - {max(flowing):.1f} | {shares[1]}"
+        lines.append(f"| {choice} | {len(steps)} | {step} | {flow} |")
     return "\n".join(lines)
 
 
@@ -227,6 +254,8 @@ def main() -> None:
     )
     for result in results:
         print(table(result))
+        if arguments.rounds > 1:
+            print(table_of_rounds(result))
     if arguments.json:
         facts = {"command": sys.argv[1:], "results": results}
         arguments.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -215,6 +215,20 @@ def sample(architecture: Any, model: Any, steps: int, on_step: Callable[..., Non
         )
 
 
+def timed_steps(
+    architecture: Any, model: Any, steps: int, wait: Callable[[], None], every: bool = True
+) -> tuple[list[float], Any]:
+    """When each step of one sampling was done, in seconds, or the first and the last one; and its latent."""
+    readings: list[float] = []
+
+    def on_step(number: int, *_: Any) -> None:
+        if every or number in (0, steps - 1):
+            wait()
+            readings.append(time.perf_counter())
+
+    return readings, sample(architecture, model, steps, on_step)
+
+
 def measure(
     architecture: Any, model: Any, arguments: argparse.Namespace, device: Any
 ) -> tuple[dict[str, Any], Any]:
@@ -232,21 +246,18 @@ def measure(
     first = time.perf_counter() - begin
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    intervals = []
+    intervals, flowing = [], []
     for _ in range(arguments.repeats):
-        readings: list[float] = []
-
-        def on_step(*_: Any, readings: list[float] = readings) -> None:
-            wait()
-            readings.append(time.perf_counter())
-
-        latent = sample(architecture, model, arguments.steps, on_step)
+        readings, latent = timed_steps(architecture, model, arguments.steps, wait)
         intervals += [1000 * (late - early) for early, late in itertools.pairwise(readings)]
+        begin, end = timed_steps(architecture, model, arguments.steps, wait, every=False)[0]
+        flowing.append(1000 * (end - begin) / (arguments.steps - 1))
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
     facts = {
         "first_ms": 1000 * first,
         "step_ms": statistics.median(intervals),
         "steps_ms": intervals,
+        "flowing_ms": statistics.median(flowing),
         "peak": peak,
     }
     return facts, latent.float().cpu()
