@@ -13,6 +13,7 @@ from sagekit.patches.attention.guard import is_finite
 from sagekit.patches.attention.host import model as host_model
 from sagekit.patches.attention.settings import Settings
 from support import fake_kernels
+from support.compiling import lora
 from support.sampling import STEPS, numbers_blocks, sample
 
 CALLS = 4 * STEPS  # two blocks with a self- and a cross-attention each
@@ -31,7 +32,7 @@ def guarded(wan, monkeypatch):
     report._runs.clear()
     monkeypatch.setattr(report, "_said", set())
 
-    def make(breaks, **settings):
+    def make(breaks, on=None, **settings):
         calls = []
 
         def attend(q, k, v, *, mask=None, scale=None):
@@ -41,7 +42,7 @@ def guarded(wan, monkeypatch):
 
         backend = fake_kernels.backend(attend=attend, exact=False)
         monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels({"fake": backend}))
-        return host_model.patch_model(wan, Settings("fake", **settings)), calls
+        return host_model.patch_model(on or wan, Settings("fake", **settings)), calls
 
     return make
 
@@ -119,6 +120,19 @@ def test_what_was_found_is_remembered_and_said_once(wan, guarded, caplog):
     sample(model)
     assert len(calls) == calls_so_far
     assert report.runs()[-1]["fallbacks"] == {"guard": CALLS}
+
+
+@pytest.mark.parametrize("order", ["lora first", "node first"])
+def test_a_model_with_a_lora_is_guarded_as_one_without(wan, guarded, order):
+    right = sample(lora(wan, 1.0, 0))
+    assert relative_error(right, sample(wan)) > 0.001
+    model, _ = guarded(
+        lambda call, out: with_one(float("nan"))(out) if call >= 2 else out,
+        on=lora(wan, 1.0, 0) if order == "lora first" else wan,
+    )
+    latent = sample(model if order == "lora first" else lora(model, 1.0, 0))
+    assert torch.isfinite(latent).all() and relative_error(latent, right) < 0.02
+    assert "run again with exact attention" in report.runs()[-1]["notes"][0]
 
 
 def test_a_node_that_runs_again_remembers_what_was_found_of_the_model(wan, guarded):

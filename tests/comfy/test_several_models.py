@@ -10,6 +10,7 @@ import torch
 from sagekit.kernels_check.reference import relative_error
 from sagekit.patches.attention import report
 from sagekit.patches.attention.settings import Settings
+from support import tiny_models
 from support.compiling import dual_guider, dual_guider_sample, guided
 from support.sampling import STEPS, sample
 
@@ -90,6 +91,26 @@ def test_nothing_is_kept_of_two_models_that_are_dropped(wan, other_wan, patch_mo
     del models
     gc.collect()
     assert [patch() for patch in patches] == [None, None]
+
+
+def test_the_memory_of_a_model_returns_when_it_is_dropped(wan, patch_model, tmp_path):
+    """Its weights are held by nobody of ours: no patch, no graph, no quarantine, no report."""
+    import comfy.model_management
+    import comfy.sd
+    from sagekit.patches import compile as compiling
+
+    file, _ = tiny_models.write(tmp_path)
+    model = comfy.sd.load_diffusion_model(str(file))
+    rough = compiling.patch_model(patch_model(model, ROUGH), compiling.Settings(backend="eager"))
+    for one in (rough, patch_model(model, Settings("turning"))):
+        sample(one)
+    weights = [weakref.ref(weight) for weight in model.model.parameters()]
+    held = weakref.ref(model.model)
+    del model, rough, one
+    comfy.model_management.unload_all_models()
+    comfy.model_management.cleanup_models_gc()
+    gc.collect()
+    assert held() is None and not any(weight() is not None for weight in weights)
 
 
 @pytest.fixture
