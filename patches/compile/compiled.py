@@ -14,7 +14,6 @@ import torch
 
 from .blocks import Kind, find_blocks, kind_of
 from .settings import DYNAMIC, Settings
-from .watch import Watch
 
 # Graphs of one kind of block. Sizes and prompts take three; torch's own eight leave little for the rest.
 RECOMPILE_LIMIT = 32
@@ -43,11 +42,11 @@ def forget() -> None:
 class Compiled:
     """Attributes:
     settings: What the node asked for.
-    broken: Why the model runs uncompiled from now on; empty while it need not.
+    failed: Why compiling failed, by the circumstances in which a run that failed had begun.
     """
 
     settings: Settings
-    broken: str = ""
+    failed: dict[object, str] = field(default_factory=dict)
     _functions: dict[Kind, Callable] = field(default_factory=dict)
 
     def modules(self, base_model: torch.nn.Module) -> list[torch.nn.Module]:
@@ -55,31 +54,32 @@ class Compiled:
         network = base_model.diffusion_model
         return [network] if self.settings.is_whole else find_blocks(network)
 
-    @contextlib.contextmanager
-    def swapped_in(self, modules: list[torch.nn.Module], watch: Watch) -> Iterator[None]:
-        """Has the modules run compiled until the block ends.
-
-        Only the attribute ``forward`` of each is covered, so that whoever looks at the network finds its own
-        modules, weights and hooks; a LoRA that changes the weights changes what the graph is given.
-        """
-        before = [(module, module.__dict__.get("forward")) for module in modules]
-        try:
-            for number, module in enumerate(modules):
-                function = self._function(module)
-                module.__dict__["forward"] = watch.around(function, module, number, len(modules))
-            yield
-        finally:
-            for module, forward in before:
-                if forward is None:
-                    module.__dict__.pop("forward", None)
-                else:
-                    module.__dict__["forward"] = forward
-
-    def _function(self, module: torch.nn.Module) -> Callable:
+    def function(self, module: torch.nn.Module) -> Callable:
+        """The compiled function that runs the module; it takes the module first."""
         kind = _kind(module)
         if kind not in self._functions:
             self._functions[kind] = compile_function(own_function(kind, self.settings), self.settings)
         return self._functions[kind]
+
+
+@contextlib.contextmanager
+def swapped_in(forwards: list[tuple[torch.nn.Module, Callable]]) -> Iterator[None]:
+    """Has each module run the function beside it until the block ends.
+
+    Only the attribute ``forward`` of each is covered, so that whoever looks at the network finds its own
+    modules, weights and hooks; a LoRA that changes the weights changes what the graph is given.
+    """
+    before = [module.__dict__.get("forward") for module, _ in forwards]
+    try:
+        for module, forward in forwards:
+            module.__dict__["forward"] = forward
+        yield
+    finally:
+        for (module, _), forward in zip(forwards, before, strict=True):
+            if forward is None:
+                module.__dict__.pop("forward", None)
+            else:
+                module.__dict__["forward"] = forward
 
 
 _kinds: "weakref.WeakKeyDictionary[torch.nn.Module, Kind]" = weakref.WeakKeyDictionary()
@@ -147,11 +147,12 @@ def compile_function(function: Callable, settings: Settings) -> Callable:
 
 def _inductor_options(settings: Settings) -> dict | None:
     """A mode as the options it stands for: torch takes one or the other."""
-    if settings.backend != "inductor" or settings.mode == "default":
+    if settings.backend != "inductor":
         return None
     import torch._inductor
 
-    return dict(torch._inductor.list_mode_options(settings.mode))
+    # A CUDA graph replays what it recorded: attention in it would neither be counted nor guarded.
+    return {**torch._inductor.list_mode_options(settings.mode), "triton.cudagraphs": False}
 
 
 @functools.cache

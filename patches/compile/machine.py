@@ -9,6 +9,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -19,50 +20,74 @@ from .settings import Settings
 _BELOW_CACHE = 180
 _WINDOWS_LIMIT = 260
 
-# (what the error says, the cause, the fix), the first that fits.
+
+class Fault(NamedTuple):
+    """Why compiling failed.
+
+    Attributes:
+        text: The cause and the fix in one line.
+        curable: Whether the user can mend it while ComfyUI runs and this model is loaded; then it is worth
+            another try in the next run.
+    """
+
+    text: str
+    curable: bool = False
+
+
+# (what the error says, the fault), the first that fits. An error of a tool quotes the command line it was
+# started with, so that the name of a compiler alone says nothing.
 _KNOWN = (
     (
         r"fp8e4nv|float8_e4m3fn.*not supported|fp8 .*not supported",
-        "Triton cannot compile float8_e4m3fn for this GPU",
-        "load float8_e5m2 or 16-bit weights",
+        Fault("Triton cannot compile float8_e4m3fn for this GPU; load float8_e5m2 or 16-bit weights"),
     ),
     (
-        r"Failed to find C compiler|No working C compiler|InvalidCxxCompiler|No working C\+\+ compiler"
-        r"|cl is not found|cl\.exe|C\+\+ compile error: .*not found",
-        "no C++ compiler was found",
-        "Linux: install gcc and g++. Windows: install the Visual Studio Build Tools with the C++ workload "
-        "and start ComfyUI where cl.exe is on the PATH",
-    ),
-    (
-        r"Python\.h|python3\d+\.lib",
-        "Python's headers are missing",
-        "Linux: install python3-dev. ComfyUI portable: put the folders include and libs of the same "
-        "Python version beside python.exe",
-    ),
-    (
-        r"Cannot find a working triton|TritonMissing|No module named 'triton",
-        "Triton is missing",
-        "install the triton (Windows: triton-windows) that belongs to this torch",
-    ),
-    (
-        r"GPUTooOldForTriton|too old to be supported by the triton",
-        "this GPU is too old for Triton",
-        "take this node off the model",
+        r"No space left on device|WinError 112|There is not enough space on the disk",
+        Fault("the disk with the compiled code is full; free some space there", curable=True),
     ),
     (
         r"WinError 206|ENAMETOOLONG|File name too long|path is too long",
-        "a path of the compiled code is too long",
-        "set TORCHINDUCTOR_CACHE_DIR to a short folder such as C:\\tc, or allow long paths in Windows",
+        Fault(
+            "a path of the compiled code is too long; set TORCHINDUCTOR_CACHE_DIR to a short folder such as "
+            "C:\\tc, or allow long paths in Windows"
+        ),
     ),
     (
-        r"No space left on device|WinError 112",
-        "the disk with the compiled code is full",
-        "free some space there",
+        r"Python\.h|python3\d+t?\.lib",
+        Fault(
+            "Python's headers are missing; Linux: install python3-dev. ComfyUI portable: put the folders "
+            "include and libs of the same Python version beside python.exe",
+            curable=True,
+        ),
     ),
     (
-        r"fullgraph=True|graph break|torch\.compiler\.disable|Unsupported",
-        "a block cannot be taken as one graph",
-        "switch fullgraph off",
+        r"Cannot find a working triton|TritonMissing|No module named 'triton",
+        Fault("Triton is missing; install the triton (Windows: triton-windows) that belongs to this torch"),
+    ),
+    (
+        r"GPUTooOldForTriton|too old to be supported by the triton",
+        Fault("this GPU is too old for Triton; take this node off the model"),
+    ),
+    (
+        r"Failed to find C compiler|No working C compiler|InvalidCxxCompiler|No working C\+\+ compiler"
+        r"|cl is not found|FileNotFoundError.*['/\\](cl|cl\.exe|gcc|g\+\+|clang|clang\+\+)'",
+        Fault(
+            "no C++ compiler was found; Linux: install gcc and g++. Windows: install the Visual Studio Build "
+            "Tools with the C++ workload and start ComfyUI where cl.exe is on the PATH",
+            curable=True,
+        ),
+    ),
+    (
+        r"FailOnRecompileLimitHit|recompile_limit|cache_size_limit",
+        Fault(
+            "torch has reached its limit of graphs for a part of this model, and fullgraph lets none run "
+            "without; switch fullgraph off, or set dynamic to true, which needs fewer graphs",
+            curable=True,
+        ),
+    ),
+    (
+        r"(?m)^Unsupported: ",
+        Fault("a block cannot be taken as one graph; switch fullgraph off", curable=True),
     ),
 )
 
@@ -94,18 +119,29 @@ def why_not(settings: Settings, device: torch.device, dtypes: Iterable[torch.dty
     return _missing_tools(device.type)
 
 
-@functools.cache
+# Kinds of device for which nothing was missing. What is missing is looked for anew: it may be installed.
+_complete: set[str] = set()
+
+
 def _missing_tools(device: str) -> str:
+    if device not in _complete:
+        if missing := _find_missing(device):
+            return missing
+        _complete.add(device)
+    return ""
+
+
+def _find_missing(device: str) -> str:
     if device == "cuda":
         if not _has_triton():
-            return _known("Cannot find a working triton")
+            return _known("Cannot find a working triton").text
         # triton-windows brings a C compiler of its own.
         if sys.platform != "win32" and not _has_c_compiler():
-            return _known("Failed to find C compiler")
+            return _known("Failed to find C compiler").text
     elif device == "cpu" and (error := _error_of_cpp_compiler()):
-        return _known(f"InvalidCxxCompiler {error}")
+        return _known(f"InvalidCxxCompiler {error}").text
     if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
-        return _known("Python.h")
+        return _known("Python.h").text
     return ""
 
 
@@ -181,19 +217,14 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
         error = error.__cause__ or error.__context__ or getattr(error, "inner_exception", None)
 
 
-def cause_of(error: BaseException) -> str:
-    """The cause and the fix in one line; for an unknown error, its own first line."""
+def fault_of(error: BaseException) -> Fault:
+    """What an error of compiling comes from; for an unknown one, its own first line."""
     text = "\n".join(f"{type(one).__name__}: {one}" for one in _chain(error))
-    return _known(text) or next(
-        (line.strip() for line in text.splitlines() if line.strip()), type(error).__name__
-    )
+    return _known(text) or Fault(next((line.strip() for line in text.splitlines() if line.strip()), text))
 
 
-def _known(text: str) -> str:
-    for pattern, cause, fix in _KNOWN:
-        if re.search(pattern, text):
-            return f"{cause}; {fix}"
-    return ""
+def _known(text: str) -> Fault | None:
+    return next((fault for pattern, fault in _KNOWN if re.search(pattern, text)), None)
 
 
 def cache_folder(named: str | None) -> Path | None:

@@ -5,15 +5,16 @@ import logging
 import os
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..running_model import own_wrapper
 from ..switch import Switch
 from . import machine
-from .compiled import Compiled, compiled_of, is_replaced
-from .foreign import inside_blocks, with_override_outside
-from .settings import DYNAMIC, Settings
+from .compiled import Compiled, compiled_of, is_replaced, swapped_in
+from .foreign import OVERRIDE_KEY, inside_blocks, with_override_outside
+from .settings import DYNAMIC, Settings, understood
 from .watch import UNCOMPILED, Watch
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ KEY = "torch.compile"
 KWARGS_KEY = "torch_compile_kwargs"
 _CACHE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
+OTHER_SETTING = "other-setting"
 DYNAMIC_VRAM_OFF = "dynamic VRAM is off for this model: compiled blocks need their weights in place"
 
 _said: set[str] = set()
@@ -34,7 +36,9 @@ def patch_model(model, settings: Settings, node_id: str | None = None):
     """A clone of the MODEL whose blocks run compiled; the one given stays as it was."""
     from comfy.patcher_extension import CallbacksMP, WrappersMP
 
-    patched, remark = _without_dynamic_vram(model)
+    settings, others = understood(settings)
+    patched, of_vram = _without_dynamic_vram(model)
+    remarks = {**dict.fromkeys(others, OTHER_SETTING), **of_vram}
     for kind in (WrappersMP.OUTER_SAMPLE, WrappersMP.APPLY_MODEL):
         patched.remove_wrappers_with_key(kind, KEY)
     watch = Watch(node_id)
@@ -43,7 +47,7 @@ def patch_model(model, settings: Settings, node_id: str | None = None):
     # A guider of another pack may drive the model without OUTER_SAMPLE; its run ends with the clean-up.
     patched.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, KEY)
     patched.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, watch.forget)
-    patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _around_sampling(forward, watch, remark))
+    patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _around_sampling(forward, watch, remarks))
     patched.model_options[KWARGS_KEY] = {
         "backend": settings.backend,
         "options": None,
@@ -60,16 +64,17 @@ def _without_dynamic_vram(model):
     Dynamic VRAM hands each layer its weights anew in every step, by address, which no graph can hold.
     """
     if not getattr(model, "is_dynamic", lambda: False)():
-        return model.clone(), ""
+        return model.clone(), {}
     try:
         patched = model.clone(disable_dynamic=True, model_override=_static.get(model.model))
     except RuntimeError as error:
-        return model.clone(), f"runs uncompiled: dynamic VRAM cannot be switched off for it ({error})"
+        why = f"runs uncompiled: dynamic VRAM cannot be switched off for it ({error})"
+        return model.clone(), {why: UNCOMPILED}
     _static[model.model] = patched.get_clone_model_override()
-    return patched, DYNAMIC_VRAM_OFF
+    return patched, {DYNAMIC_VRAM_OFF: ""}
 
 
-def _around_sampling(forward: Callable, watch: Watch, remark: str) -> Callable:
+def _around_sampling(forward: Callable, watch: Watch, remarks: dict[str, str]) -> Callable:
     """A wrapper for OUTER_SAMPLE: says at the end of a run what was compiled and what was not."""
     from comfy.patcher_extension import WrappersMP
 
@@ -78,8 +83,8 @@ def _around_sampling(forward: Callable, watch: Watch, remark: str) -> Callable:
         if forward not in guider.model_patcher.get_wrappers(WrappersMP.APPLY_MODEL, KEY):
             return executor(*args, **kwargs)  # Another compile node further down the wire has the model.
         watch.begin()
-        if remark:
-            watch.note(remark, "" if remark == DYNAMIC_VRAM_OFF else UNCOMPILED)
+        for remark, code in remarks.items():
+            watch.note(remark, code)
         try:
             return executor(*args, **kwargs)
         finally:
@@ -113,24 +118,24 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
 
         own = own_wrapper(executor, KEY, wrapper)
         compiled = own and compiled_of(executor.class_obj, own.sagekit_settings)
-        modules = _modules(compiled, executor.class_obj, given, watch) if compiled else []
-        if not modules:
+        choice = _choice(compiled, executor.class_obj, given, (x, c_crossattn), watch) if compiled else None
+        if choice is None or not choice.forwards:
             return run(given)
-        watch.compiles("the model" if compiled.settings.is_whole else f"{len(modules)} blocks")
+        watch.compiles("the model" if compiled.settings.is_whole else f"{len(choice.forwards)} blocks")
         # Whatever the first try does to the lists and options, the second starts from what was given.
         kept = _copied(given), _copied(control)
-        error = None
         try:
-            with _held(compiled.settings), compiled.swapped_in(modules, watch), watch.listening():
-                out = run(with_override_outside(given))
-                # Memory of a CUDA graph is written again by its next run.
-                return out.clone() if compiled.settings.uses_cuda_graphs else out
+            with _held(choice.folder), swapped_in(choice.forwards), watch.listening():
+                return run(with_override_outside(given))
         except Exception as raised:
             if not machine.is_of_compiling(raised):
                 raise
-            error = machine.cause_of(raised)
-        compiled.broken = error
-        watch.note(f"runs uncompiled: {error}")
+            fault = machine.fault_of(raised)
+        if not fault.curable:
+            compiled.failed[choice.circumstances] = fault.text
+        # Once in a run is enough: the next step would spend as long on failing.
+        watch.settle(compiled, replace(choice, forwards=[]))
+        watch.note(f"runs uncompiled: {fault.text}")
         given, control = kept
         return run(given)
 
@@ -138,25 +143,79 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
     return wrapper
 
 
-def _modules(compiled: Compiled, base_model, options: dict, watch: Watch) -> list[torch.nn.Module]:
+@dataclass(frozen=True)
+class _Choice:
+    """What of a model runs compiled in one sampling run.
+
+    Attributes:
+        forwards: Each module and the function that runs for it.
+        folder: Where compiled code is kept; None for torch's own place.
+        circumstances: What the run began with that another run may begin without.
+        resident: How much of the model was on its device.
+    """
+
+    forwards: list[tuple[torch.nn.Module, Callable]]
+    folder: str | None
+    circumstances: tuple
+    resident: int | None
+
+
+def _choice(compiled: Compiled, base_model, options: dict, inputs: tuple, watch: Watch) -> _Choice | None:
     """What of the model to run compiled this time; why not more is noted."""
     patcher = base_model.current_patcher
     if patcher is not None and getattr(patcher, "is_dynamic", lambda: False)():
-        return []
-    why = compiled.broken
-    if not why and not compiled.settings.is_whole and (names := inside_blocks(options)):
-        why = (
-            f"another node runs {', '.join(names)} inside the blocks, which a graph would go on running as "
-            "it saw them first"
+        return None
+    if not compiled.settings.is_whole and (names := inside_blocks(options)):
+        watch.note(
+            f"runs uncompiled: another node runs {', '.join(names)} inside the blocks, which a graph would "
+            "go on running as it saw them first"
         )
+        return None
+    choice = watch.once(compiled, lambda: _choose(compiled, base_model, options, inputs, watch))
+    if choice.forwards and choice.resident != _resident(base_model):
+        # ComfyUI made room in the middle of the run, for a model that another node loads.
+        choice = _choose(compiled, base_model, options, inputs, watch)
+        watch.settle(compiled, choice)
+    return choice
+
+
+def _choose(compiled: Compiled, base_model, options: dict, inputs: tuple, watch: Watch) -> _Choice:
+    circumstances = _circumstances(base_model.current_patcher, options, inputs)
+    why, modules = compiled.failed.get(circumstances, ""), []
     if why:
         watch.note(f"runs uncompiled: {why}")
-        return []
-    return watch.once(compiled, lambda: _choose(compiled, base_model, patcher, watch))
+    else:
+        modules = _modules(compiled, base_model, watch)
+    count = len(modules)
+    forwards = [
+        (module, watch.around(compiled.function(module), module, number, count))
+        for number, module in enumerate(modules)
+    ]
+    folder = machine.cache_folder(os.environ.get(_CACHE_VARIABLES[0])) if compiled.settings.cache else None
+    return _Choice(forwards, folder and str(folder), circumstances, _resident(base_model))
 
 
-def _choose(compiled: Compiled, base_model, patcher, watch: Watch) -> list[torch.nn.Module]:
+def _circumstances(patcher, options: dict, inputs: tuple) -> tuple:
+    """What a user may change that a compiler which fails may not fail without: sizes and other nodes."""
+    override = options.get(OVERRIDE_KEY)
+    wrappers = options.get("wrappers", {})
+    return (
+        tuple(tuple(one.shape) if torch.is_tensor(one) else None for one in inputs),
+        override and (getattr(override, "__module__", ""), getattr(override, "__qualname__", "")),
+        tuple(sorted((kind, str(name)) for kind, by_name in wrappers.items() for name in by_name)),
+        *(tuple(sorted(options.get(name, {}))) for name in ("patches", "patches_replace")),
+        tuple(sorted(getattr(patcher, "object_patches", ()))),
+    )
+
+
+def _resident(base_model) -> int | None:
+    """Bytes of the model that ComfyUI has put on its device."""
+    return getattr(base_model, "model_loaded_weight_memory", None)
+
+
+def _modules(compiled: Compiled, base_model, watch: Watch) -> list[torch.nn.Module]:
     """The modules to compile in this run: those that are found, whole, in place and on the model's device."""
+    patcher = base_model.current_patcher
     found = compiled.modules(base_model)
     if not found:
         watch.note("runs uncompiled: no blocks found in this model; try compile: whole model")
@@ -189,16 +248,13 @@ def _is_in_place(module: torch.nn.Module, device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def _held(settings: Settings) -> Iterator[None]:
-    """torch's cache folders as the settings have them, for as long as a forward runs.
+def _held(folder: str | None) -> Iterator[None]:
+    """torch's cache folders as they are to be, for as long as a forward runs.
 
     torch names them in the environment itself where nobody has; that is undone as well.
     """
     named, of_triton = _read_cache()
-    folder = machine.cache_folder(named) if settings.cache else None
-    if settings.uses_cuda_graphs and hasattr(torch.compiler, "cudagraph_mark_step_begin"):
-        torch.compiler.cudagraph_mark_step_begin()
-    with _CACHE.held((named if folder is None else str(folder), of_triton)):
+    with _CACHE.held((folder or named, of_triton)):
         yield
 
 

@@ -1,13 +1,17 @@
 """What the user asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BLOCKS = "blocks"
 WHOLE = "whole model"
 DYNAMIC = {"auto": None, "true": True, "false": False}
-# Offered. Others of torch's are taken as named; no test has run those that record CUDA graphs.
+# Offered. Others of torch's are taken as named, without CUDA graphs.
 BACKENDS = ("inductor", "eager")
 MODES = ("default", "max-autotune-no-cudagraphs")
+_WITHOUT_CUDA_GRAPHS = {"reduce-overhead": "default", "max-autotune": "max-autotune-no-cudagraphs"}
+_CUDA_GRAPHS = (
+    "a CUDA graph replays what it recorded, so that attention in it could not be guarded or switched off"
+)
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,43 @@ class Settings:
     def is_whole(self) -> bool:
         return self.compile == WHOLE
 
-    @property
-    def uses_cuda_graphs(self) -> bool:
-        """Whether a graph's output is memory that its next run writes into."""
-        return self.backend == "cudagraphs" or (
-            self.backend == "inductor" and self.mode in ("max-autotune", "reduce-overhead")
-        )
+
+def understood(asked: Settings) -> tuple[Settings, list[str]]:
+    """The settings that run for those asked for, and a sentence for each that is another.
+
+    A workflow may come from another version, from KJNodes or from a program, with names that mean nothing
+    here or that must not be done.
+    """
+    runs = {
+        "compile": asked.compile if asked.compile in (BLOCKS, WHOLE) else BLOCKS,
+        "dynamic": asked.dynamic if asked.dynamic in DYNAMIC else "auto",
+        "backend": asked.backend if _is_backend(asked.backend) else BACKENDS[0],
+        "mode": asked.mode if _is_mode(asked.mode) else MODES[0],
+    }
+    why = dict.fromkeys(runs, "is not known here")
+    # A backend that only records CUDA graphs is asked for to spare launches; inductor spares them by fusing.
+    if asked.backend == "cudagraphs":
+        runs["backend"], why["backend"] = "inductor", f"is not used: {_CUDA_GRAPHS}"
+    if asked.mode in _WITHOUT_CUDA_GRAPHS:
+        runs["mode"], why["mode"] = _WITHOUT_CUDA_GRAPHS[asked.mode], f"is not used: {_CUDA_GRAPHS}"
+    return replace(asked, **runs), [
+        f"{name} {getattr(asked, name)} {why[name]}; {value} runs instead"
+        for name, value in runs.items()
+        if value != getattr(asked, name)
+    ]
+
+
+def _is_backend(name: str) -> bool:
+    if name in BACKENDS:
+        return True
+    from torch._dynamo import list_backends
+
+    return name in list_backends(())
+
+
+def _is_mode(name: str) -> bool:
+    if name in MODES:
+        return True
+    import torch._inductor
+
+    return name in torch._inductor.list_mode_options()

@@ -46,6 +46,10 @@ class Watch:
             self._chosen[id(about)] = choose()
         return self._chosen[id(about)]
 
+    def settle(self, about: object, choice: Any) -> None:
+        """Has the choice about a thing stand until the run ends."""
+        self._chosen[id(about)] = choice
+
     def forget(self, *_) -> None:
         """The next forward chooses anew."""
         self._chosen.clear()
@@ -63,9 +67,9 @@ class Watch:
 
         def forward(*args, **kwargs):
             self._at = at
-            args = [_in_order(one) for one in args]
-            kwargs = {name: _in_order(one) for name, one in kwargs.items()}
-            out = function(module, *args, **kwargs)
+            out = function(
+                module, *map(_in_order, args), **{name: _in_order(kwargs[name]) for name in kwargs}
+            )
             if self._compiled_in and threading.get_ident() in self._compiled_in:
                 self._compiled_in.discard(threading.get_ident())
                 _raise_if_cancelled()

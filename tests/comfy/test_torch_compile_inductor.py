@@ -78,13 +78,13 @@ def test_switched_off_the_cache_leaves_nothing_in_the_users_folder(wan, start, t
 def test_a_missing_compiler_is_found_before_anything_is_compiled(wan, start, monkeypatch):
     from sagekit.patches.compile import machine
 
-    machine._missing_tools.cache_clear()
+    machine._complete.clear()
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "no-such-compiler"))
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     latent, text = start(wan)
-    machine._missing_tools.cache_clear()
+    machine._complete.clear()
     assert torch.equal(latent, sample(wan))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before
     assert "runs uncompiled: no C++ compiler was found; Linux: install gcc" in text

@@ -30,10 +30,10 @@ def gpu(monkeypatch, tmp_path):
         header = tmp_path / "Python.h"
         header.touch() if headers else header.unlink()
 
-    machine._missing_tools.cache_clear()
+    machine._complete.clear()
     make()
     yield make
-    machine._missing_tools.cache_clear()
+    machine._complete.clear()
 
 
 def test_nothing_is_missing_on_a_machine_that_has_all(gpu):
@@ -69,7 +69,7 @@ def test_triton_on_windows_brings_its_own_c_compiler(gpu):
 
 def test_only_inductor_needs_tools(gpu):
     gpu(tools=(), triton="", headers=False)
-    assert machine.why_not(Settings(backend="cudagraphs"), CUDA, HALF) == ""
+    assert machine.why_not(Settings(backend="eager"), CUDA, HALF) == ""
 
 
 @pytest.mark.parametrize(
@@ -90,28 +90,69 @@ def test_fp8_weights_need_a_gpu_or_a_triton_that_knows_them(gpu, facts, dtype, w
     assert works or "capability 8.9 and newer, got 8.6" in why
 
 
+MSVC = "Command: cl /I C:/x /Fe:y.pyd z.cpp\nOutput: cl.exe : "
+GCC = "Command: g++ z.cpp -o z.so\nOutput: "
+CAUSES = [
+    (RuntimeError("Failed to find C compiler. Please specify via CC"), "no C++ compiler", True),
+    (RuntimeError("Compiler: cl is not found."), "no C++ compiler", True),
+    (FileNotFoundError(errno.ENOENT, "No such file or directory", "g++"), "no C++ compiler", True),
+    (RuntimeError(GCC + "main.c:2:10: fatal error: Python.h: No such file"), "Python's headers", True),
+    (
+        RuntimeError(MSVC + "fatal error C1083: Cannot open include file: 'Python.h'"),
+        "Python's headers",
+        True,
+    ),
+    (RuntimeError("LINK : fatal error LNK1104: cannot open file 'python312.lib'"), "Python's headers", True),
+    (RuntimeError("LINK : fatal error LNK1104: cannot open file 'python313t.lib'"), "Python's headers", True),
+    (RuntimeError(GCC + "fatal error: error writing to z.s: No space left on device"), "disk", True),
+    (ValueError("type fp8e4nv not supported in this architecture"), "float8_e4m3fn", False),
+    (RuntimeError("Cannot find a working triton installation."), "Triton is missing", False),
+    (
+        RuntimeError("GPU X is too old to be supported by the triton GPU compiler"),
+        "too old for Triton",
+        False,
+    ),
+    (OSError(errno.ENAMETOOLONG, "File name too long"), "too long", False),
+    (OSError("[WinError 206] The filename or extension is too long"), "too long", False),
+    (OSError(errno.ENOSPC, "No space left on device"), "disk", True),
+    (OSError("[WinError 112] There is not enough space on the disk"), "disk", True),
+    (
+        torch._dynamo.exc.FailOnRecompileLimitHit("recompile_limit reached, because fullgraph=True was set"),
+        "limit of graphs",
+        True,
+    ),
+    (torch._dynamo.exc.Unsupported("Skip inlining `torch.compiler.disable()`d"), "as one graph", True),
+]
+
+
+@pytest.mark.parametrize(("error", "cause", "curable"), CAUSES, ids=str)
+def test_the_cause_is_named_whatever_wraps_the_error(error, cause, curable):
+    outer = RuntimeError("backend='inductor' raised:")
+    outer.__cause__ = error
+    for one in (error, outer):
+        fault = machine.fault_of(one)
+        assert cause in fault.text and fault.curable is curable
+
+
 @pytest.mark.parametrize(
-    ("error", "cause"),
+    "error",
     [
-        (RuntimeError("Failed to find C compiler. Please specify via CC"), "no C++ compiler"),
-        (RuntimeError("Compiler: cl is not found."), "no C++ compiler"),
-        (RuntimeError("main.c:2:10: fatal error: Python.h: No such file or directory"), "Python's headers"),
-        (RuntimeError("LINK : fatal error LNK1104: cannot open file 'python312.lib'"), "Python's headers"),
-        (ValueError("type fp8e4nv not supported in this architecture"), "float8_e4m3fn"),
-        (RuntimeError("Cannot find a working triton installation."), "Triton is missing"),
-        (OSError(errno.ENAMETOOLONG, "File name too long"), "too long"),
-        (OSError("[WinError 206] The filename or extension is too long"), "too long"),
-        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
-        (KeyError("something new"), "KeyError: 'something new'"),
+        KeyError("something new"),
+        RuntimeError(MSVC + "error C2065: 'x': undeclared identifier"),
+        RuntimeError(GCC + "z.cpp:1:1: error: expected unqualified-id"),
+        RuntimeError("ptxas fatal : Unsupported gpu-name sm_999"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "/tmp/clangs/x.json"),
     ],
     ids=str,
 )
-def test_the_cause_is_named_whatever_wraps_the_error(error, cause):
-    outer = RuntimeError("backend='inductor' raised:")
-    outer.__cause__ = error
-    assert cause in machine.cause_of(error)
-    if not isinstance(error, KeyError):
-        assert cause in machine.cause_of(outer)
+def test_an_error_that_only_looks_like_a_known_one_is_told_in_its_own_words(error):
+    fault = machine.fault_of(error)
+    assert fault.text.startswith(f"{type(error).__name__}: ") and not fault.curable
+
+
+def test_every_known_error_has_a_case():
+    texts = {machine.fault_of(error).text for error, *_ in CAUSES}
+    assert [fault for _, fault in machine._KNOWN if fault.text not in texts] == []
 
 
 def _raised(error: BaseException) -> BaseException:
