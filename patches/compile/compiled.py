@@ -14,12 +14,14 @@ import torch
 
 from .blocks import Kind, find_blocks, kind_of
 from .settings import DYNAMIC, Settings
+from .sizes import Sizes
 
 # Graphs of one kind of block. Sizes and prompts take three; torch's own eight leave little for the rest.
 RECOMPILE_LIMIT = 32
-# What changes from step to step, or from block to block, under these keys of transformer_options.
+# What changes from step to step, or from block to block, under these keys of transformer_options. A UNet's
+# block reads "block" and "block_index" to look for patches that are its own.
 _STEPS = "sigmas|sample_sigmas|uuids|sagekit_forward|sagekit_override"
-_BLOCKS = f"{_STEPS}|cond_or_uncond|block_index|wrappers|callbacks"
+_BLOCKS = f"{_STEPS}|cond_or_uncond|block|block_index|wrappers|callbacks"
 
 _models: "weakref.WeakKeyDictionary[torch.nn.Module, dict[Settings, Compiled]]" = weakref.WeakKeyDictionary()
 
@@ -47,18 +49,20 @@ class Compiled:
 
     settings: Settings
     failed: dict[object, str] = field(default_factory=dict)
-    _functions: dict[Kind, Callable] = field(default_factory=dict)
+    _functions: dict[Kind, tuple[Callable, Sizes]] = field(default_factory=dict)
 
     def modules(self, base_model: torch.nn.Module) -> list[torch.nn.Module]:
         """What to compile of the model, as it is patched at this moment."""
         network = base_model.diffusion_model
         return [network] if self.settings.is_whole else find_blocks(network)
 
-    def function(self, module: torch.nn.Module) -> Callable:
-        """The compiled function that runs the module; it takes the module first."""
+    def function(self, module: torch.nn.Module) -> tuple[Callable, Sizes]:
+        """The compiled function that runs the module, which it takes first, and what it is to be given."""
         kind = _kind(module)
         if kind not in self._functions:
-            self._functions[kind] = compile_function(own_function(kind, self.settings), self.settings)
+            function = compile_function(own_function(kind, self.settings), self.settings)
+            grow = not self.settings.is_whole and DYNAMIC[self.settings.dynamic] is None
+            self._functions[kind] = function, Sizes(grow)
         return self._functions[kind]
 
 
@@ -139,7 +143,7 @@ def compile_function(function: Callable, settings: Settings) -> Callable:
         function,
         backend=settings.backend,
         fullgraph=settings.fullgraph,
-        dynamic=DYNAMIC.get(settings.dynamic),
+        dynamic=DYNAMIC[settings.dynamic],
         options=options,
         **limit,
     )

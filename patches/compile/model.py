@@ -53,7 +53,7 @@ def patch_model(model, settings: Settings, node_id: str | None = None):
         "options": None,
         "mode": settings.mode,
         "fullgraph": settings.fullgraph,
-        "dynamic": DYNAMIC.get(settings.dynamic),
+        "dynamic": DYNAMIC[settings.dynamic],
     }
     return patched
 
@@ -186,13 +186,15 @@ def _choose(compiled: Compiled, base_model, options: dict, inputs: tuple, watch:
         watch.note(f"runs uncompiled: {why}")
     else:
         modules = _modules(compiled, base_model, watch)
-    count = len(modules)
-    forwards = [
-        (module, watch.around(compiled.function(module), module, number, count))
-        for number, module in enumerate(modules)
-    ]
-    folder = machine.cache_folder(os.environ.get(_CACHE_VARIABLES[0])) if compiled.settings.cache else None
-    return _Choice(forwards, folder and str(folder), circumstances, _resident(base_model))
+    count, folder = len(modules), None
+    if compiled.settings.cache and (own := machine.cache_folder(os.environ.get(_CACHE_VARIABLES[0]))):
+        folder = str(own)
+    with _held(folder):
+        forwards = [
+            (module, watch.around(*compiled.function(module), module, number, count))
+            for number, module in enumerate(modules)
+        ]
+    return _Choice(forwards, folder, circumstances, _resident(base_model))
 
 
 def _circumstances(patcher, options: dict, inputs: tuple) -> tuple:

@@ -20,7 +20,7 @@ class Settings:
 
     Attributes:
         compile: BLOCKS or WHOLE.
-        dynamic: A key of DYNAMIC; one that is unknown counts as "auto".
+        dynamic: A key of DYNAMIC.
         backend: One of torch's.
         mode: One of inductor's; other backends have none.
         fullgraph: Where torch cannot take a block as one graph, the model runs uncompiled.

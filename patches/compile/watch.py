@@ -1,16 +1,16 @@
 """Follows what torch compiles during one model's runs: progress, cancel, limits and the sum at the end."""
 
 import contextlib
+import enum
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
-
 from .. import messages
 from ..messages import Remark
+from .sizes import Sizes
 
 UNCOMPILED = "uncompiled"
 _TICK = 1.0
@@ -58,18 +58,24 @@ class Watch:
         """Notes what runs compiled, for the summary."""
         self._what = what
 
-    def around(self, function: Callable, module, number: int, total: int) -> Callable:
+    def around(self, function: Callable, sizes: Sizes, module, number: int, total: int) -> Callable:
         """The function for a module, which tells where compiling has come to and lets a cancel through.
 
         torch cannot be stopped in the middle of a graph; the next chance is when it is done.
         """
         at = f"block {number + 1} of {total}" if total > 1 else "the model"
+        fitting = sizes.fitting
 
         def forward(*args, **kwargs):
             self._at = at
-            out = function(
-                module, *map(_in_order, args), **{name: _in_order(kwargs[name]) for name in kwargs}
-            )
+            options = kwargs.get("transformer_options")
+            numbered = options is not None and "block" in options
+            if numbered:
+                block, index = _fix_numbers(options)
+            named = {name: fitting(value) for name, value in kwargs.items()}
+            out = function(module, *map(fitting, args), **named)
+            if numbered:
+                options["block"], options["block_index"] = block, index
             if self._compiled_in and threading.get_ident() in self._compiled_in:
                 self._compiled_in.discard(threading.get_ident())
                 _raise_if_cancelled()
@@ -190,24 +196,19 @@ class _LimitListener(logging.Handler):
             )
 
 
-def _in_order(value):
-    """A tensor whose dimensions lie in another order than they are counted, copied into that order.
-
-    The first block gets one from the patch embedding (Wan, LTX); every graph would be made twice for it.
-    """
-    if torch.is_tensor(value) and not value.is_contiguous() and _is_dense(value):
-        return value.contiguous()
-    return value
+# torch takes a member of an enum for a constant, whose guard has the name of where it lies and can be left
+# out. Of a plain number that differs from block to block it makes a variable, and a condition on that, which
+# has no name, of every comparison: a graph for each block.
+_Number = enum.IntEnum("_Number", {f"n{number}": number for number in range(1024)})
+_NUMBERS = tuple(_Number)
 
 
-def _is_dense(tensor: torch.Tensor) -> bool:
-    """Whether it is a permutation of a contiguous tensor: no part of one, and nothing repeated."""
-    expected = 1
-    for size, stride in sorted(zip(tensor.shape, tensor.stride(), strict=True), key=lambda one: one[1]):
-        if size != 1 and stride != expected:
-            return False
-        expected *= size
-    return True
+def _fix_numbers(options: dict) -> tuple:
+    """Has the options give the numbers of a UNet's block as constants; returns what was there."""
+    before = block, index = options["block"], options.get("block_index", 0)
+    if block[1] < len(_NUMBERS) and index < len(_NUMBERS):
+        options["block"], options["block_index"] = (block[0], _NUMBERS[block[1]]), _NUMBERS[index]
+    return before
 
 
 def _callbacks():

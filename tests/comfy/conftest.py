@@ -93,3 +93,37 @@ def patch_model(monkeypatch):
     monkeypatch.setattr(report, "_said", set())
     report._runs.clear()
     return host_model.patch_model
+
+
+@pytest.fixture
+def compiling(attention, monkeypatch):
+    """The package, with nothing compiled and nothing said before, and attention as on a GPU: torch's own."""
+    import sys
+
+    import comfy.supported_models  # noqa: F401  It brings every architecture's module.
+    import torch
+    from sagekit.patches.compile import compiled, model
+
+    torch._dynamo.reset()
+    compiled._models.clear()
+    monkeypatch.setattr(model, "_said", set())
+    for module in [one for name, one in sys.modules.items() if name.startswith("comfy.ldm.")]:
+        for name in ("optimized_attention", "optimized_attention_masked"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, attention.attention_pytorch)
+    yield compiled
+    torch._dynamo.reset()
+
+
+@pytest.fixture
+def compile_model(compiling):
+    """compile_model(model, node_id=None, **settings) with torch's backend "eager".
+
+    It traces, guards and caches as inductor does and computes as uncompiled code does.
+    """
+    from sagekit.patches.compile import Settings, patch_model
+
+    def patch(model, node_id=None, **settings):
+        return patch_model(model, Settings(**{"backend": "eager", **settings}), node_id)
+
+    return patch

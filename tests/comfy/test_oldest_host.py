@@ -16,6 +16,8 @@ FILES = (
     "test_guard.py",
     "test_fp16_accumulation.py",
     "test_torch_compile.py",
+    "test_torch_compile_architectures.py",
+    "test_torch_compile_inductor.py",
     "test_several_models.py",
 )
 

@@ -18,37 +18,11 @@ from sagekit.patches.attention import report
 from sagekit.patches.attention.settings import Settings as Sage
 from sagekit.patches.compile.settings import Settings
 from support import tiny_models
-from support.compiling import dual_guider_sample, lora, sample_at
+from support.compiling import dual_guider_sample, graphs, lora, numbered_blocks, sample_at
 from support.sampling import STEPS, sample
 
 SIZES = ((1, 8, 8), (1, 8, 12), (1, 16, 8), (2, 16, 16), (3, 10, 14))
 PROMPTS = (16, 24, 40)
-
-
-@pytest.fixture
-def compiling(attention, monkeypatch):
-    """The package, with nothing compiled and nothing said before, and attention as on a GPU: torch's own."""
-    import comfy.ldm.wan.model
-    from sagekit.patches.compile import compiled, model
-
-    torch._dynamo.reset()
-    compiled._models.clear()
-    monkeypatch.setattr(model, "_said", set())
-    for module in (comfy.ldm.wan.model, attention):
-        monkeypatch.setattr(module, "optimized_attention", attention.attention_pytorch)
-    yield compiled
-    torch._dynamo.reset()
-
-
-@pytest.fixture
-def compile_model(compiling):
-    """compile_model(model, node_id=None, **settings) with torch's backend "eager"."""
-    from sagekit.patches.compile import patch_model
-
-    def patch(model, node_id=None, **settings):
-        return patch_model(model, Settings(**{"backend": "eager", **settings}), node_id)
-
-    return patch
 
 
 @pytest.fixture
@@ -82,26 +56,11 @@ def backend(compiling):
         registry._COMPILER_FNS.pop(name, None)
 
 
-def graphs() -> int:
-    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
-
-
 def swapped(model) -> list[str]:
     """Modules whose forward is covered at this moment."""
     from sagekit.patches.compile.compiled import is_replaced
 
     return [name for name, module in model.model.named_modules() if is_replaced(module)]
-
-
-def numbered_blocks(seen: list):
-    """An attention override as another pack might make it, which notes block and step of every call."""
-
-    def override(func, *args, **kwargs):
-        options = kwargs["transformer_options"]
-        seen.append((options.get("block"), options.get("block_index"), float(options["sigmas"][0])))
-        return func(*args, **kwargs)
-
-    return override
 
 
 def test_the_latent_is_that_of_the_uncompiled_model_and_blocks_share_a_graph(wan, compile_model, said):
@@ -613,7 +572,7 @@ def test_what_was_compiled_goes_with_the_model(compiling, compile_model, tmp_pat
     model = comfy.sd.load_diffusion_model(str(file))
     sample(compile_model(model))
     (functions,) = [one._functions for one in compiling._models[model.model].values()]
-    (function,) = functions.values()
+    ((function, _),) = functions.values()
     gone = weakref.ref(model.model), weakref.ref(function._torchdynamo_orig_callable)
     del model, function, functions
     comfy.model_management.cleanup_models_gc()

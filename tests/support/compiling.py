@@ -6,6 +6,22 @@ import torch
 from . import tiny_models
 
 
+def graphs() -> int:
+    """Graphs that torch has made in this process."""
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
+def numbered_blocks(seen: list):
+    """An attention override as another pack might make it, which notes block and step of every call."""
+
+    def override(func, *args, **kwargs):
+        options = kwargs["transformer_options"]
+        seen.append((options.get("block"), options.get("block_index"), float(options["sigmas"][0])))
+        return func(*args, **kwargs)
+
+    return override
+
+
 def _text(tokens: int) -> list:
     generator = torch.Generator().manual_seed(2)
     return [[torch.randn(1, tokens, tiny_models.WAN_TEXT_WIDTH, generator=generator), {}]]
