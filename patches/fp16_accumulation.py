@@ -20,6 +20,8 @@ KNOWN_BAD = (
     "Flux with Sage attention, torch.compile and FP16 accumulation together is known to give noise "
     "(ComfyUI#8689); take one of the three off this model if yours does"
 )
+# Of the weights of a model's linear layers: what is left then takes no time to speak of.
+NEARLY_ALL = 0.9
 _said: set[str] = set()
 
 
@@ -118,6 +120,32 @@ def _limits_of_model(patcher) -> Iterator[str]:
         yield "cublas_ops is active, which accumulates in float16 by itself"
     if "fp8_ops" in layers:
         yield "the model multiplies in float8 (--fast fp8_matrix_mult)"
+    if quantised := _quantised_share(patcher.model):
+        yield quantised
+
+
+def _quantised_share(model: torch.nn.Module) -> str:
+    """That nearly all of the model's weights are multiplied in a format of their own, by ComfyUI's layers for
+    quantised weights; empty where they are not.
+
+    Where the GPU lacks the format, a layer is told to multiply in full precision, which the flag affects.
+    """
+    linears = [one for one in model.modules() if hasattr(one, "in_features") and hasattr(one, "out_features")]
+    own = [
+        one
+        for one in linears
+        if getattr(one, "layout_type", None) is not None
+        and not getattr(one, "_full_precision_mm", False)
+        and not getattr(one, "comfy_force_cast_weights", False)
+    ]
+    if not own or _size(own) < NEARLY_ALL * _size(linears):
+        return ""
+    formats = ", ".join(sorted({str(getattr(one, "quant_format", one.layout_type)) for one in own}))
+    return f"{len(own)} of the model's {len(linears)} linear layers multiply in {formats}"
+
+
+def _size(linears: list) -> int:
+    return sum(one.in_features * one.out_features for one in linears)
 
 
 def _layer(kind: type) -> str:

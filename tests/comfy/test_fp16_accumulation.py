@@ -1,6 +1,7 @@
 """torch's FP16 accumulation flag, as it is inside and around the forwards of models in the host's sampler."""
 
 import contextlib
+import json
 import logging
 import threading
 
@@ -329,6 +330,58 @@ def test_a_gpu_without_it_is_named(fp16, gpu, facts, named):
 def test_layers_that_multiply_in_their_own_way_are_named(fp16, gpu, names, named):
     (remark,) = fp16.remarks(_Gpu(torch.float16, layer=type("Linear", (torch.nn.Linear,), names)), {})
     assert named in remark
+
+
+@pytest.fixture
+def quantised(attention):
+    """quantised(format, lacking=()) -> a linear layer of ComfyUI's for quantised weights, loaded by it."""
+    import comfy.ops
+
+    if not hasattr(comfy.ops, "mixed_precision_ops"):
+        pytest.skip("this ComfyUI has no layers for quantised weights")
+
+    def make(lacking=(), **config):
+        operations = comfy.ops.mixed_precision_ops({}, torch.float16, disabled=set(lacking))
+        layer = operations.Linear(256, 256, bias=False)
+        config = {"format": "float8_e4m3fn", **config}
+        weight = torch.zeros(
+            256, 256, dtype=torch.int8 if "int8" in config["format"] else torch.float8_e4m3fn
+        )
+        layer.load_state_dict(
+            {
+                "weight": weight,
+                "weight_scale": torch.ones(256, 1) if "int8" in config["format"] else torch.ones(()),
+                "comfy_quant": torch.tensor(list(json.dumps(config).encode()), dtype=torch.uint8),
+            },
+            strict=False,
+        )
+        return layer
+
+    return make
+
+
+@pytest.mark.parametrize("format", ["float8_e4m3fn", "int8_tensorwise"])
+def test_a_model_whose_weights_are_multiplied_in_a_format_of_their_own_is_named(fp16, gpu, quantised, format):
+    model = _Gpu(torch.float16)  # Its own layer, of one weight, is of no account.
+    model.model.blocks = torch.nn.ModuleList(quantised(format=format) for _ in range(3))
+    (remark,) = fp16.remarks(model, {})
+    assert remark.startswith("FP16 accumulation changes nothing here: 3 of the model's 4 linear layers")
+    assert remark.endswith(f"multiply in {format}")
+
+
+@pytest.mark.parametrize("reason", ["a GPU without the format", "the file", "forced", "half of the weights"])
+def test_quantised_weights_that_are_multiplied_in_float16_are_not(fp16, gpu, quantised, reason):
+    facts = {
+        "a GPU without the format": {"lacking": ["float8_e4m3fn"]},
+        "the file": {"full_precision_matrix_mult": True},
+    }
+    layer = quantised(**facts.get(reason, {}))
+    model = _Gpu(torch.float16, layer=lambda *_: layer)
+    if reason == "forced":
+        layer.comfy_force_cast_weights = True
+    if reason == "half of the weights":
+        model.model.other = torch.nn.Linear(256, 256)
+    assert fp16.remarks(model, {}) == []
 
 
 def _sage_override(func, *args, **kwargs):
