@@ -26,7 +26,7 @@ class Sizes:
         The sides of a grid (Cosmos) become dynamic together, at the first size that is another. By itself
         torch makes them so one by one, with a graph for each.
         """
-        if not torch.is_tensor(value):
+        if not isinstance(value, torch.Tensor):
             return value
         if not value.is_contiguous() and _is_dense(value):
             value = value.contiguous()

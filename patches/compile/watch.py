@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
+
 from .. import messages
 from ..messages import Remark
 from .sizes import Sizes
@@ -72,8 +74,10 @@ class Watch:
             numbered = options is not None and "block" in options
             if numbered:
                 block, index = _fix_numbers(options)
-            named = {name: fitting(value) for name, value in kwargs.items()}
-            out = function(module, *map(fitting, args), **named)
+            for name, value in kwargs.items():
+                if isinstance(value, torch.Tensor):
+                    kwargs[name] = fitting(value)
+            out = function(module, *map(fitting, args), **kwargs)
             if numbered:
                 options["block"], options["block_index"] = block, index
             if self._compiled_in and threading.get_ident() in self._compiled_in:
