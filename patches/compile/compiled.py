@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from . import rope
 from .blocks import Kind, find_blocks, kind_of
 from .settings import DYNAMIC, Settings
 from .sizes import Sizes
@@ -141,7 +142,7 @@ def compile_function(function: Callable, settings: Settings) -> Callable:
     limit = {"recompile_limit": RECOMPILE_LIMIT} if _knows_recompile_limit() else {}
     return torch.compile(
         function,
-        backend=settings.backend,
+        backend=rope.inductor if settings.backend == "inductor" else settings.backend,
         fullgraph=settings.fullgraph,
         dynamic=DYNAMIC[settings.dynamic],
         options=options,

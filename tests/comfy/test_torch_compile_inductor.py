@@ -1,13 +1,17 @@
 """The node's own backend, inductor, on the CPU: its C++ compiler, its accuracy and its cache on disk."""
 
+import inspect
 import os
 import shutil
 
 import pytest
 import torch
 from sagekit.kernels_check.reference import relative_error
+from sagekit.patches.attention import report
+from sagekit.patches.attention.settings import Settings as Sage
 from support.compiling import lora
 from support.sampling import sample
+from support.tiny_architectures import ARCHITECTURES, build, sample_at
 
 # float32 throughout, in which inductor's own order of additions is all that differs.
 FLOAT32 = 1e-5
@@ -33,11 +37,12 @@ def start(attention, monkeypatch, tmp_path):
     monkeypatch.setattr(folder_paths, "get_user_directory", lambda: str(tmp_path))
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
 
-    def run(given, **settings):
+    def run(given, sample=sample, **settings):
         torch._dynamo.reset()
         clear_caches()
         compiled._models.clear()
-        return sample(patch_model(given, Settings(**settings))), said[-1]
+        latent = sample(patch_model(given, Settings(**settings)))
+        return latent, next(text for text in reversed(said) if "compiled" in text)
 
     yield run
     torch._dynamo.reset()
@@ -81,10 +86,40 @@ def test_a_missing_compiler_is_found_before_anything_is_compiled(wan, start, mon
     machine._complete.clear()
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "no-such-compiler")
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "no-such-compiler"))
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    latent, text = start(wan)
+    # As torch has it: pytest's own way takes a setting of torch's away when it puts it back.
+    with torch._inductor.config.patch({"cpp.cxx": (None, "no-such-compiler")}):
+        latent, text = start(wan)
     machine._complete.clear()
     assert torch.equal(latent, sample(wan))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before
     assert "runs uncompiled: no C++ compiler was found; Linux: install gcc" in text
+
+
+def test_flux_with_the_attention_node_turns_q_and_k_in_its_own_graph_and_keeps_that_on_disk(
+    start, attention, patch_model, monkeypatch
+):
+    import comfy.ldm.flux.math as flux
+    from sagekit.patches.compile import rope
+
+    if "quant_ops.ck" not in inspect.getsource(flux):
+        pytest.skip("this ComfyUI turns q and k without Comfy Kitchen")
+    monkeypatch.setattr(attention, "optimized_attention", attention.attention_pytorch)
+    monkeypatch.setattr(flux, "optimized_attention", attention.attention_pytorch)
+    taken, take_in = [], rope.take_in
+    monkeypatch.setattr(rope, "take_in", lambda module: taken.append(take_in(module)))
+    architecture = ARCHITECTURES["flux"]
+    model = build(architecture)
+
+    def sample(patched):
+        return sample_at(patched, architecture, 0, 0, 16, steps=2)
+
+    right = sample(model)
+    for again in (False, True):
+        taken.clear()
+        latent, text = start(patch_model(model, Sage("right")), sample)
+        assert relative_error(latent, right) < FLOAT32
+        assert text.startswith("5 blocks compiled: 2 graphs in ")
+        assert ("2 from the cache on disk" in text) == again
+        assert taken == [1, 1]
+        assert set(report.runs()[-1]["kernels"]) == {"right"}
