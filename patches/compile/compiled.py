@@ -50,7 +50,7 @@ class Compiled:
 
     settings: Settings
     failed: dict[object, str] = field(default_factory=dict)
-    _functions: dict[Kind, tuple[Callable, Sizes]] = field(default_factory=dict)
+    _functions: dict[tuple[Kind, bool], tuple[Callable, Sizes]] = field(default_factory=dict)
 
     def modules(self, base_model: torch.nn.Module) -> list[torch.nn.Module]:
         """What to compile of the model, as it is patched at this moment."""
@@ -59,12 +59,15 @@ class Compiled:
 
     def function(self, module: torch.nn.Module) -> tuple[Callable, Sizes]:
         """The compiled function that runs the module, which it takes first, and what it is to be given."""
+        # A function of another pack inside the block may look at what the block itself only hands on.
+        watched = self.settings.is_whole or any(map(is_replaced, module.modules()))
         kind = _kind(module)
-        if kind not in self._functions:
-            function = compile_function(own_function(kind, self.settings), self.settings)
+        if (kind, watched) not in self._functions:
+            own = own_function(kind, self.settings, watched)
+            function = compile_function(own, self.settings, keep_whole if watched else keep_block)
             grow = not self.settings.is_whole and DYNAMIC[self.settings.dynamic] is None
-            self._functions[kind] = function, Sizes(grow)
-        return self._functions[kind]
+            self._functions[kind, watched] = function, Sizes(grow)
+        return self._functions[kind, watched]
 
 
 @contextlib.contextmanager
@@ -107,15 +110,19 @@ def is_replaced(module: torch.nn.Module) -> bool:
     return forward is not None and forward != type(module).forward.__get__(module)
 
 
-def own_function(kind: Kind, settings: Settings) -> Callable:
+def own_function(kind: Kind, *apart) -> Callable:
     """The class's ``forward`` with a code object of its own.
 
     torch keeps graphs by code object: with the class's own, all models of that class would share one list of
     graphs, one limit on its length, and keep it after they are gone. The name keeps what torch remembers of
     sizes apart as well.
+
+    Args:
+        kind: The class and the shapes of its weights.
+        apart: What else one function is not to share with another.
     """
     forward = kind.block.forward
-    told_apart = hashlib.sha256(repr((kind.shapes, settings)).encode()).hexdigest()[:8]
+    told_apart = hashlib.sha256(repr((kind.shapes, *apart)).encode()).hexdigest()[:8]
     name = f"{kind.block.__name__}_{told_apart}"
     if not isinstance(forward, types.FunctionType):
 
@@ -133,12 +140,12 @@ def own_function(kind: Kind, settings: Settings) -> Callable:
     return own
 
 
-def compile_function(function: Callable, settings: Settings) -> Callable:
-    """torch.compile with every option that this torch knows."""
+def compile_function(function: Callable, settings: Settings, keep: Callable) -> Callable:
+    """torch.compile with every option that this torch knows; ``keep`` says which guards to keep."""
     options = _inductor_options(settings)
     if _knows_guard_filter():
         # torch takes the filter out of the dictionary it is given: each function has one of its own.
-        options = {**(options or {}), "guard_filter_fn": keep_whole if settings.is_whole else keep_block}
+        options = {**(options or {}), "guard_filter_fn": keep}
     limit = {"recompile_limit": RECOMPILE_LIMIT} if _knows_recompile_limit() else {}
     return torch.compile(
         function,
@@ -186,11 +193,14 @@ def keep_block(entries) -> list[bool]:
     """Which guards of a block's graph to keep: all but those on what a block only hands on.
 
     Where a function of another pack could look at it inside the block, the block runs uncompiled or the
-    function outside the graph (see ``foreign``).
+    function outside the graph (see ``foreign``), or all of these guards are kept.
     """
     return _keep(entries, _VOLATILE_IN_A_BLOCK)
 
 
 def keep_whole(entries) -> list[bool]:
-    """As ``keep_block`` for a whole model, some of which look at cond_or_uncond (SeedVR2, Trellis 2)."""
+    """As ``keep_block`` where something may look at more.
+
+    Some whole models look at cond_or_uncond (SeedVR2, Trellis 2); in a block, what another pack put there.
+    """
     return _keep(entries, _VOLATILE_IN_A_MODEL)

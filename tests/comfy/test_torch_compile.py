@@ -19,7 +19,7 @@ from sagekit.patches.attention.settings import Settings as Sage
 from sagekit.patches.compile.settings import Settings
 from support import tiny_models
 from support.compiling import dual_guider_sample, graphs, lora, numbered_blocks, sample_at
-from support.sampling import STEPS, sample
+from support.sampling import STEPS, numbers_blocks, sample
 
 SIZES = ((1, 8, 8), (1, 8, 12), (1, 16, 8), (2, 16, 16), (3, 10, 14))
 PROMPTS = (16, 24, 40)
@@ -487,6 +487,44 @@ def test_blocks_whose_forward_another_pack_replaced_run_as_they_are(wan, compile
     assert swapped(wan) == []
 
 
+def test_a_part_of_a_block_that_another_pack_replaced_sees_the_number_of_its_block(wan, compile_model):
+    if not numbers_blocks():
+        pytest.skip("this ComfyUI does not number Wan's blocks")
+    model = wan.clone()
+
+    def replacement(part):
+        def forward(*args, **kwargs):
+            scale = 1 + kwargs["transformer_options"]["block_index"]
+            return type(part).forward(part, *args, **kwargs) * scale
+
+        return forward
+
+    for number, block in enumerate(wan.model.diffusion_model.blocks):
+        model.add_object_patch(
+            f"diffusion_model.blocks.{number}.cross_attn.forward", replacement(block.cross_attn)
+        )
+    plain, right = sample(wan), sample(model)
+    assert relative_error(right, plain) > 1e-3
+    for one, latent in ((wan, plain), (model, right), (wan, plain), (model, right)):
+        assert torch.equal(sample(compile_model(one)), latent)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2], ids=str)
+@torch.inference_mode()
+def test_weights_in_fp8_compile_and_loras_on_them_compile_nothing(compile_model, tmp_path, dtype):
+    import comfy.sd
+
+    file, _ = tiny_models.write(tmp_path)
+    model = comfy.sd.load_diffusion_model(str(file), model_options={"dtype": dtype})
+    assert model.model.diffusion_model.blocks[0].ffn[0].weight.dtype is dtype
+    assert torch.equal(sample(compile_model(model)), sample(model))
+    sample(compile_model(lora(model, 0.3, 0)))
+    before = graphs()
+    patched = lora(model, 1.0, 0)
+    assert torch.equal(sample(compile_model(patched)), sample(patched))
+    assert graphs() == before
+
+
 @pytest.fixture
 def unloaded(wan):
     """ComfyUI's loader starts from nothing, before and after."""
@@ -633,7 +671,7 @@ def test_a_setting_that_means_nothing_here_or_must_not_be_is_replaced_and_told(
 
     right, ran = sample(wan), []
 
-    def compile_function(function, settings):
+    def compile_function(function, settings, keep):
         ran.append(settings)
         return torch.compile(function, backend="eager")
 
