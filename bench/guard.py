@@ -14,7 +14,6 @@ import argparse
 import itertools
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-from sampling_child import PACK, SEED, VERDICTS, load_pack, patch, sample
+from sampling_child import SEED, VERDICTS, check_kernels, load_pack, patch, sample
 
 SIDES = ("neither", "watching", "watching and sampling")
 
@@ -132,14 +131,14 @@ def main() -> None:
     parser.add_argument("--quality", default="fast")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--verdicts", type=Path, help="the kernel check's file, where there is one already")
     arguments = parser.parse_args()
     if arguments.comfyui is None or not torch.cuda.is_available():
         parser.error("an NVIDIA GPU and --comfyui are needed")
     sys.path.insert(0, str(arguments.comfyui))
     with tempfile.TemporaryDirectory() as folder:
         arguments.reference = Path(folder) / "latent.pt"
-        check = [sys.executable, str(PACK / "kernels_check"), "--store", str(Path(folder) / VERDICTS)]
-        subprocess.run(check, capture_output=True, check=False)
+        check_kernels(Path(folder), arguments.verdicts)
         load_pack(Path(folder) / VERDICTS)
         print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, kernel {arguments.kernel}")
         print(

@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sampling_child import MARK, PACK, VERDICTS, parts_of, run_child
+from sampling_child import MARK, check_kernels, parts_of, run_child
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -69,6 +69,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--tiny", action="store_true", help="small variants, to try the program without a GPU"
     )
     parser.add_argument("--json", type=Path, help="write every number here")
+    parser.add_argument("--verdicts", type=Path, help="the kernel check's file, where there is one already")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--turns", help=argparse.SUPPRESS)
     parser.add_argument("--reference", type=Path, help=argparse.SUPPRESS)
@@ -222,15 +223,13 @@ def prove(folder: Path, arguments: argparse.Namespace) -> None:
     named = (choice.removeprefix("ours:") for choice in choices_of(arguments) if choice != "plain")
     ours = [name for name in named if ":" not in name and parts_of(name)[0]]
     if arguments.device == "cuda" and ours:
-        store = ["--store", str(folder / VERDICTS)]
-        check = subprocess.run(
-            [sys.executable, str(PACK / "kernels_check"), *store], capture_output=True, text=True, check=False
-        )
-        print(check.stdout, check.stderr, sep="", file=sys.stderr)
+        print(check_kernels(folder, arguments.verdicts), file=sys.stderr)
 
 
 def heading(facts: dict[str, Any]) -> str:
     """The machine and the versions, in two lines."""
+    if not facts:
+        return "the child process did not come as far as importing the host"
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     gpu = f" (capability {facts['capability']}), CUDA {facts['cuda']}" if facts["capability"] else ""
     return (
@@ -244,18 +243,21 @@ def main() -> None:
     if arguments.child:
         run_child(arguments, choices_of(arguments))
         return
+    results = []
     with tempfile.TemporaryDirectory() as folder:
         prove(Path(folder), arguments)
-        results = [run_model(name, Path(folder), arguments) for name in arguments.models.split(",")]
-    described = [result["environment"] for result in results if result["environment"]]
-    print(heading(described[0]) if described else "no child process came as far as importing the host")
-    print(
-        f"median of {arguments.repeats} samplings of {arguments.steps} steps, the first step of each left out"
-    )
-    for result in results:
-        print(table(result))
-        if arguments.rounds > 1:
-            print(table_of_rounds(result))
+        for name in arguments.models.split(","):
+            result = run_model(name, Path(folder), arguments)
+            if not results:
+                print(heading(result["environment"]))
+                print(
+                    f"median of {arguments.repeats} samplings of {arguments.steps} steps, "
+                    "the first step of each left out"
+                )
+            results.append(result)
+            print(table(result), flush=True)
+            if arguments.rounds > 1:
+                print(table_of_rounds(result), flush=True)
     if arguments.json:
         facts = {"command": sys.argv[1:], "results": results}
         arguments.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

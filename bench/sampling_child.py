@@ -12,7 +12,9 @@ import itertools
 import json
 import math
 import os
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -69,6 +71,16 @@ def environment(device: Any) -> dict[str, Any]:
         "packages": package_versions(),
         "date": datetime.now(timezone.utc).date().isoformat(),
     }
+
+
+def check_kernels(folder: Path, given: Path | None) -> str:
+    """Put the verdicts of a kernel check run now, or the ones given, into a folder; returns what was said."""
+    if given is not None:
+        shutil.copyfile(given, folder / VERDICTS)
+        return f"verdicts from {given}"
+    command = [sys.executable, str(PACK / "kernels_check"), "--store", str(folder / VERDICTS)]
+    check = subprocess.run(command, capture_output=True, text=True, check=False)
+    return check.stdout + check.stderr
 
 
 def load_package() -> None:

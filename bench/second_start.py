@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sampling_child import MARK, PACK, SEED, VERDICTS, patch, sample
+from sampling_child import MARK, SEED, check_kernels, patch, sample
 
 
 def child(arguments: argparse.Namespace) -> None:
@@ -108,7 +108,7 @@ def main() -> None:
     if arguments.comfyui is None:
         parser.error("--comfyui is needed: the folder that holds ComfyUI's main.py")
     if arguments.child:
-        arguments.reference = (arguments.verdicts or arguments.folder / VERDICTS).with_name("latent.pt")
+        arguments.reference = arguments.folder / "latent.pt"
         child(arguments)
         return
     print("| model | choice | step | overhead, first process | second | second / first |")
@@ -117,9 +117,8 @@ def main() -> None:
         for choice in arguments.choices.split(","):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
-                if arguments.device == "cuda" and arguments.verdicts is None:
-                    check = [sys.executable, str(PACK / "kernels_check"), "--store", str(folder / VERDICTS)]
-                    subprocess.run(check, capture_output=True, check=False)
+                if arguments.device == "cuda":
+                    check_kernels(folder, arguments.verdicts)
                 first, second = (run(arguments, model, choice, folder) for _ in range(2))
             over = [one["first"] - one["later"] for one in (first, second)]
             step = f"{1000 * second['later']:.1f} ms"
