@@ -24,6 +24,11 @@ RECOMPILE_LIMIT = 32
 _STEPS = "sigmas|sample_sigmas|uuids|sagekit_forward|sagekit_override"
 _BLOCKS = f"{_STEPS}|cond_or_uncond|block|block_index|wrappers|callbacks"
 
+# Where the host chooses among PyTorch's kernels it calls these in the graph. They act while the graph is made
+# and leave nothing in it; torch, which does not know that, would trace it anew in every process.
+_MARKED = "unsafe_marked_cacheable_functions"
+_KEPT_ON_DISK = ("torch.nn.attention._sdpa_kernel", "torch.nn.attention._backend_from_string")
+
 _models: "weakref.WeakKeyDictionary[torch.nn.Module, dict[Settings, Compiled]]" = weakref.WeakKeyDictionary()
 
 
@@ -164,7 +169,10 @@ def _inductor_options(settings: Settings) -> dict | None:
     import torch._inductor
 
     # A CUDA graph replays what it recorded: attention in it would neither be counted nor guarded.
-    return {**torch._inductor.list_mode_options(settings.mode), "triton.cudagraphs": False}
+    options = {**torch._inductor.list_mode_options(settings.mode), "triton.cudagraphs": False}
+    if hasattr(torch._inductor.config, _MARKED):
+        options[_MARKED] = dict.fromkeys(_KEPT_ON_DISK, "as traced")
+    return options
 
 
 @functools.cache

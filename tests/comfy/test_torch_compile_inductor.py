@@ -80,6 +80,29 @@ def test_switched_off_the_cache_leaves_nothing_in_the_users_folder(wan, start, t
     assert not (tmp_path / "sagekit").exists()
 
 
+def test_where_the_host_chooses_among_pytorchs_kernels_nothing_is_traced_again_for_the_second_start(
+    wan, start, monkeypatch
+):
+    import comfy.ops
+    from torch._dynamo.utils import counters
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    exact = torch.nn.functional.scaled_dot_product_attention
+
+    def as_on_a_gpu(q, k, v, *given, **options):
+        with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH], set_priority=True):
+            return exact(q, k, v, *given, **options)
+
+    monkeypatch.setattr(comfy.ops, "scaled_dot_product_attention", as_on_a_gpu)
+    right = sample(wan)
+    for again in (False, True):
+        counters.clear()
+        latent, _ = start(wan)
+        assert relative_error(latent, right) < FLOAT32
+        kept = counters["aot_autograd"]
+        assert (kept["autograd_cache_saved"], kept["autograd_cache_hit"]) == (int(not again), int(again))
+
+
 def test_a_missing_compiler_is_found_before_anything_is_compiled(wan, start, monkeypatch):
     from sagekit.patches.compile import machine
 
