@@ -270,14 +270,19 @@ def build(one: Architecture, seed: int = 0):
     except TypeError:
         config = {name: value for name, value in config.items() if name not in one.later}
         model = kind(config).get_model({}, "").eval()
+    fill(model.diffusion_model, seed)
+    cpu = torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+
+
+def fill(network: torch.nn.Module, seed: int) -> None:
+    """Random weights, of a size at which what comes out is as large as what goes in."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, weight in model.diffusion_model.named_parameters():
+        for name, weight in network.named_parameters():
             values = torch.randn(weight.shape, generator=generator)
             scale = 0.5 / max(1, weight[0].numel()) ** 0.5 if weight.ndim > 1 else 0.1
             weight.copy_(values * scale + ("norm" in name and name.endswith("weight")))
-    cpu = torch.device("cpu")
-    return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
 
 
 def sample_at(model, one: Architecture, height: int, width: int, tokens: int, steps: int = 1) -> torch.Tensor:
