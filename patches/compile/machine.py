@@ -78,6 +78,15 @@ _KNOWN = (
         ),
     ),
     (
+        # torch's compilers import setuptools, which will not have the standard distutils that pip asked for.
+        r"AssertionError: .*distutils[/\\]core\.py",
+        Fault(
+            "another node pack imported pip in this process, after which setuptools cannot be imported in "
+            "Python 3.11 and older; set SETUPTOOLS_USE_DISTUTILS=stdlib in the environment that ComfyUI "
+            "starts in"
+        ),
+    ),
+    (
         r"FailOnRecompileLimitHit|recompile_limit|cache_size_limit",
         Fault(
             "torch has reached its limit of graphs for a part of this model, and fullgraph lets none run "

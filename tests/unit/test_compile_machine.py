@@ -112,6 +112,8 @@ CAUSES = [
         "too old for Triton",
         False,
     ),
+    (AssertionError("/usr/lib/python3.11/distutils/core.py"), "imported pip", False),
+    (AssertionError("C:\\Python310\\Lib\\distutils\\core.py"), "imported pip", False),
     (OSError(errno.ENAMETOOLONG, "File name too long"), "too long", False),
     (OSError("[WinError 206] The filename or extension is too long"), "too long", False),
     (OSError(errno.ENOSPC, "No space left on device"), "disk", True),

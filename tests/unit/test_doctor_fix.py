@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from importlib.metadata import distribution
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -81,15 +82,18 @@ def index(tmp_path_factory) -> Path:
     return folder
 
 
+def folder_of_pip() -> Path:
+    """Where pip is, without importing it: setuptools, which torch imports, does not load after it."""
+    return Path(distribution("pip").locate_file("pip"))
+
+
 @pytest.fixture(scope="module")
 def made_environment(tmp_path_factory) -> Path:
     """An environment in a folder whose name needs quoting, with this Python's own pip."""
-    import pip
-
     folder = tmp_path_factory.mktemp("scratch") / "it's my $HOME ComfyUI"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     site = next((folder / "lib").glob("python*/site-packages"))
-    (site / "pip").symlink_to(Path(pip.__file__).parent)
+    (site / "pip").symlink_to(folder_of_pip())
     return folder
 
 
@@ -467,13 +471,11 @@ def _program_that_starts(batch_file: str) -> bytes:
 
     It is distlib's launcher, which pip brings: it starts what follows it in the same file.
     """
-    import pip._vendor.distlib as distlib
-
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as empty:
         empty.writestr("__main__.py", "")
     shebang = f"#!c:\\windows\\system32\\cmd.exe /c {batch_file}\r\n".encode()
-    return (Path(distlib.__file__).parent / "t64.exe").read_bytes() + shebang + archive.getvalue()
+    return (folder_of_pip() / "_vendor" / "distlib" / "t64.exe").read_bytes() + shebang + archive.getvalue()
 
 
 @pytest.fixture
