@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sampling_child import MARK, check_kernels, parts_of, run_child
+from sampling_child import MARK, check_kernels, is_ours, parts_of, run_child
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -220,16 +220,14 @@ def table_of_rounds(result: dict[str, Any]) -> str:
 
 def prove(folder: Path, arguments: argparse.Namespace) -> None:
     """The kernel check, once for all children: our node runs no kernel that has not passed it here."""
-    named = (choice.removeprefix("ours:") for choice in choices_of(arguments) if choice != "plain")
-    ours = [name for name in named if ":" not in name and parts_of(name)[0]]
+    choices = (choice.removeprefix("ours:") for choice in choices_of(arguments) if is_ours(choice))
+    ours = [choice for choice in choices if parts_of(choice)[0]]
     if arguments.device == "cuda" and ours:
         print(check_kernels(folder, arguments.verdicts), file=sys.stderr)
 
 
 def heading(facts: dict[str, Any]) -> str:
     """The machine and the versions, in two lines."""
-    if not facts:
-        return "the child process did not come as far as importing the host"
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     gpu = f" (capability {facts['capability']}), CUDA {facts['cuda']}" if facts["capability"] else ""
     return (
@@ -248,7 +246,7 @@ def main() -> None:
         prove(Path(folder), arguments)
         for name in arguments.models.split(","):
             result = run_model(name, Path(folder), arguments)
-            if not results:
+            if result["environment"] and not any(one["environment"] for one in results):
                 print(heading(result["environment"]))
                 print(
                     f"median of {arguments.repeats} samplings of {arguments.steps} steps, "

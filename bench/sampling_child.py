@@ -168,6 +168,11 @@ def patch_with_ours(model: Any, name: str, arguments: argparse.Namespace) -> Any
     return model
 
 
+def is_ours(choice: str) -> bool:
+    """Whether a choice runs nodes of this pack: `ours:...`, or the bare name of a kernel."""
+    return choice != "plain" and choice.partition(":")[0] not in ("core", "kj")
+
+
 def patch(model: Any, choice: str, arguments: argparse.Namespace) -> Any:
     if choice == "plain":
         return model

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sampling_child import MARK, SEED, check_kernels, patch, sample
+from sampling_child import MARK, SEED, check_kernels, is_ours, patch, sample
 
 
 def child(arguments: argparse.Namespace) -> None:
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, model: str, choice: str, folder: Path) ->
     """The readings of one process; what went wrong goes to the screen."""
     caches = {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"), "TRITON_CACHE_DIR": str(folder / "triton")}
     # Ours keeps its own folder where nobody names another.
-    caches = {} if choice.startswith("ours:") else caches
+    caches = {} if is_ours(choice) else caches
     own = ["--child", "--model", model, "--choice", choice, "--folder", str(folder)]
     child = subprocess.run(
         [sys.executable, __file__, *sys.argv[1:], *own],
@@ -119,7 +119,7 @@ def main() -> None:
         for choice in ("plain", *(one for one in arguments.choices.split(",") if one != "plain")):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
-                if arguments.device == "cuda" and choice.startswith("ours:"):
+                if arguments.device == "cuda" and is_ours(choice):
                     check_kernels(folder, arguments.verdicts)
                 first, second = (run(arguments, model, choice, folder) for _ in range(2))
             over = [one["first"] - one["later"] for one in (first, second)]

@@ -262,6 +262,15 @@ def test_off_and_exact_kernels_are_not_watched(wan, monkeypatch):
     assert looked == []
 
 
+def test_the_second_forward_gets_controlnets_output_again():
+    control = {"output": [torch.ones(1), torch.ones(1)], "middle": [], "other": None}
+    first = host_model._copied(control)
+    first["output"].pop()
+    first["output"].pop()
+    assert len(host_model._copied(control)["output"]) == 2
+    assert host_model._copied(None) is None
+
+
 def test_a_step_under_a_controlnet_is_run_again_with_all_of_its_output(guarded):
     """A UNet takes ControlNet's answers out of their lists as it uses them."""
     import comfy.cldm.cldm
