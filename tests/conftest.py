@@ -23,10 +23,9 @@ _load_package("sagekit", ROOT)
 _load_package("support", ROOT / "tests" / "support")
 
 
-@pytest.fixture(scope="module")
-def attention():
-    """ComfyUI's attention module, in this process."""
-    import torch
+@pytest.fixture(scope="session")
+def importable_host():
+    """ComfyUI's modules can be imported in this process."""
     from support import host
 
     if reason := host.reason_to_skip():
@@ -34,6 +33,12 @@ def attention():
     folder = str(host.find().folder)
     if folder not in sys.path:
         sys.path.insert(0, folder)
+
+
+@pytest.fixture(scope="module")
+def attention(importable_host):
+    """ComfyUI's attention module, in this process."""
+    import torch
     from comfy.cli_args import args
 
     args.cpu = True

@@ -1,19 +1,12 @@
 """ComfyUI on the GPU, in this process: apart from other tests, since a process has ComfyUI on one device."""
 
-import sys
-
 import pytest
-from support import host, tiny_models
+from support import tiny_models
 
 
 @pytest.fixture(scope="module")
-def attention():
+def attention(importable_host):
     """ComfyUI's attention module, of a ComfyUI that computes on the GPU."""
-    if reason := host.reason_to_skip():
-        pytest.skip(reason)
-    folder = str(host.find().folder)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
     from comfy import model_management
     from comfy.ldm.modules import attention
 
