@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from . import rope
 from .blocks import Kind, find_blocks, kind_of
+from .inductor import inductor
 from .settings import DYNAMIC, Settings
 from .sizes import Sizes
 
@@ -154,7 +154,7 @@ def compile_function(function: Callable, settings: Settings, keep: Callable) -> 
     limit = {"recompile_limit": RECOMPILE_LIMIT} if _knows_recompile_limit() else {}
     return torch.compile(
         function,
-        backend=rope.inductor if settings.backend == "inductor" else settings.backend,
+        backend=inductor if settings.backend == "inductor" else settings.backend,
         fullgraph=settings.fullgraph,
         dynamic=DYNAMIC[settings.dynamic],
         options=options,

@@ -75,6 +75,67 @@ def test_one_graph_serves_every_length(compiled):
     assert len(graphs) == 1 and graphs[0][0] == 1
 
 
+def joined_attention(q, k, v, freqs, place=2):
+    """As a double block of Flux has it: text and image joined before they are turned."""
+    from sagekit.patches.attention.host import graph
+
+    q, k = (torch.cat((one[:, :, :place] * 2, one[:, :, place:] * 3), dim=2) for one in (q, k))
+    q, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
+    return graph.OPERATOR(q, k, v, None, HEADS, True, False, None, False, False, False)
+
+
+@pytest.mark.parametrize("positions", [6, 9, 1], ids=["as many", "more", "one for all"])
+def test_joined_parts_are_turned_before_they_are_joined(compiled, positions):
+    given = inputs(positions=positions)
+    function, graphs = compiled(joined_attention)
+    assert relative_error(function(*given), joined_attention(*given)) < FLOAT32
+    ((taken, module),) = graphs
+    assert taken == 1 and "torch.cat(" not in module.code and module.code.count("aten.cat") == 2
+
+
+def test_one_graph_serves_every_length_of_joined_parts(compiled):
+    function, graphs = compiled(joined_attention, dynamic=True)
+    for length, place in ((6, 2), (8, 3), (13, 5)):
+        given = (*inputs(length), place)
+        assert relative_error(function(*given), joined_attention(*given)) < FLOAT32
+    assert len(graphs) == 1 and graphs[0][0] == 1
+
+
+def seen_by_others(q, k, v, freqs):
+    from sagekit.patches.attention.host import graph
+
+    q = torch.cat((q[:, :, :2] * 2, q[:, :, 2:]), dim=2)
+    turned, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
+    return graph.OPERATOR(turned, k, v, None, HEADS, True, False, None, False, False, False).sum() + q.sum()
+
+
+def changed_since(q, k, v, freqs):
+    from sagekit.patches.attention.host import graph
+
+    part = q[:, :, :2] * 2
+    q = torch.cat((part, q[:, :, 2:]), dim=2)
+    part.add_(1)
+    turned, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
+    return graph.OPERATOR(turned, k, v, None, HEADS, True, False, None, False, False, False) + part.sum()
+
+
+def joined_by_heads(q, k, v, freqs):
+    from sagekit.patches.attention.host import graph
+
+    q = torch.cat((q[:, :1] * 2, q[:, 1:]), dim=1)
+    q, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
+    return graph.OPERATOR(q, k, v, None, HEADS, True, False, None, False, False, False)
+
+
+@pytest.mark.parametrize("function", [seen_by_others, changed_since, joined_by_heads])
+def test_joined_otherwise_they_are_turned_as_one(compiled, function):
+    given = inputs()
+    run, graphs = compiled(function)
+    assert relative_error(run(*given), function(*given)) < FLOAT32
+    ((taken, module),) = graphs
+    assert taken == 1 and "torch.cat(" in module.code and "aten.cat" not in module.code
+
+
 def test_q_and_k_come_to_the_operator_with_the_length_before_the_heads_in_memory(compiled, monkeypatch):
     from sagekit.patches.attention.host import graph
 
