@@ -1,6 +1,7 @@
 """Tells the errors of a kernel after which another one can run from those after which nothing can."""
 
-# CUDA errors that leave the context as it was (CUDA Runtime API, cudaError_t): the launch was refused.
+# CUDA errors that leave the context as it was: the launch was refused (CUDA Runtime API, cudaError_t; cuBLAS,
+# cublasStatus_t).
 _REFUSED_LAUNCHES = (
     "no kernel image is available",
     "invalid configuration argument",
@@ -9,6 +10,7 @@ _REFUSED_LAUNCHES = (
     "invalid resource handle",
     "too many resources requested for launch",
     "operation not supported",
+    "CUBLAS_STATUS_NOT_SUPPORTED",
 )
 
 

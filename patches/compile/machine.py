@@ -21,6 +21,10 @@ _BELOW_CACHE = 180
 _WINDOWS_LIMIT = 260
 
 
+# What compiled code may ask of cuBLAS and the model itself does not: GELU in a multiplication.
+_REFUSED = "CUBLAS_STATUS_NOT_SUPPORTED"
+
+
 class Fault(NamedTuple):
     """Why compiling failed.
 
@@ -93,6 +97,10 @@ _KNOWN = (
             "without; switch fullgraph off, or set dynamic to true, which needs fewer graphs",
             curable=True,
         ),
+    ),
+    (
+        _REFUSED,
+        Fault("cuBLAS refuses a layer as compiled code calls it; update PyTorch and the NVIDIA driver"),
     ),
     (
         r"(?m)^Unsupported: ",
@@ -201,7 +209,7 @@ def _emulates_fp8() -> bool:
 
 
 def is_of_compiling(error: BaseException) -> bool:
-    """Whether compiling failed, after which the model can run uncompiled.
+    """Whether compiling failed, or what it made, after which the model can run uncompiled.
 
     Out of memory and CUDA faults are not that, nor is what a model or a cancel raises while it runs.
     """
@@ -210,7 +218,7 @@ def is_of_compiling(error: BaseException) -> bool:
         return False
     if any(type(one).__name__ == "InterruptProcessingException" for one in chain):
         return False
-    if any(type(one).__module__.startswith(_ERRORS_OF) for one in chain):
+    if any(type(one).__module__.startswith(_ERRORS_OF) or _REFUSED in str(one) for one in chain):
         return True
     frames = (
         frame.f_code.co_filename.replace("\\", "/") for frame, _ in traceback.walk_tb(error.__traceback__)

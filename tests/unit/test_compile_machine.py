@@ -92,6 +92,7 @@ def test_fp8_weights_need_a_gpu_or_a_triton_that_knows_them(gpu, facts, dtype, w
 
 MSVC = "Command: cl /I C:/x /Fe:y.pyd z.cpp\nOutput: cl.exe : "
 GCC = "Command: g++ z.cpp -o z.so\nOutput: "
+CUBLAS = "CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasLtMatmulAlgoGetHeuristic(...)`"
 CAUSES = [
     (RuntimeError("Failed to find C compiler. Please specify via CC"), "no C++ compiler", True),
     (RuntimeError("Compiler: cl is not found."), "no C++ compiler", True),
@@ -123,6 +124,7 @@ CAUSES = [
         "limit of graphs",
         True,
     ),
+    (RuntimeError(CUBLAS), "cuBLAS refuses", False),
     (torch._dynamo.exc.Unsupported("Skip inlining `torch.compiler.disable()`d"), "as one graph", True),
 ]
 
@@ -184,6 +186,7 @@ def test_errors_that_are_not_of_compiling_go_up(error):
     [
         torch._dynamo.exc.Unsupported("graph break"),
         torch._dynamo.exc.BackendCompilerFailed(print, ValueError("of the compiler"), None),
+        RuntimeError(CUBLAS),
     ],
     ids=lambda error: type(error).__name__,
 )
