@@ -6,10 +6,12 @@
 Each choice (see sampling.py) samples one step, then a few more, in a process with empty caches, and again in
 a second process that finds what the first one left. "Overhead" is the first step less the median of the
 later ones: compiling, measuring, loading. What the plain host takes to load is in it; "beyond plain" is the
-ratio without that. The budget: the second process's compiling is under a third of the first's.
+ratio without that. The budget: the second process's compiling is under a third of the first's. torch needs
+its bytecode on disk, as pip leaves it: else each process spends seconds on compiling torch's own source.
 """
 
 import argparse
+import importlib.util
 import itertools
 import json
 import os
@@ -31,6 +33,7 @@ def child(arguments: argparse.Namespace) -> None:
     host_flags.cpu = arguments.device == "cpu"
     import architectures
     import comfy.model_management
+    import comfy.sample  # as a start of ComfyUI has done long before the first step
     import folder_paths
     import torch
 
@@ -112,6 +115,9 @@ def main() -> None:
         arguments.reference = arguments.folder / "latent.pt"
         child(arguments)
         return
+    bytecode = importlib.util.find_spec("torch").cached
+    if bytecode is None or not Path(bytecode).exists():
+        print("torch has no bytecode here: each process compiles its source", file=sys.stderr)
     print("| model | choice | step | overhead, first process | second | second / first | beyond plain |")
     print("|---|---|---|---|---|---|---|")
     for model in arguments.models.split(","):
