@@ -189,13 +189,13 @@ def forget_compiled_code(choice: str) -> None:
     if "compile" not in choice:
         return
     import torch
-    from torch._inductor.utils import clear_caches
+    from torch._inductor.utils import clear_inductor_caches
 
     folder = tempfile.mkdtemp(prefix="bench-")
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
     os.environ["TRITON_CACHE_DIR"] = str(Path(folder) / "triton")
     torch._dynamo.reset()
-    clear_caches()
+    clear_inductor_caches()
     if "sagekit" in sys.modules:
         importlib.import_module("sagekit.patches.compile.compiled").forget()
 

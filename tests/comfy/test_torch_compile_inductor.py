@@ -23,7 +23,7 @@ def start(attention, monkeypatch, tmp_path):
     import comfy.ldm.wan.model
     import folder_paths
     from sagekit.patches.compile import Settings, compiled, patch_model, watch
-    from torch._inductor.utils import clear_caches
+    from torch._inductor.utils import clear_inductor_caches
 
     if shutil.which("g++") is None and shutil.which("clang++") is None:
         pytest.skip("no C++ compiler")
@@ -36,17 +36,19 @@ def start(attention, monkeypatch, tmp_path):
     monkeypatch.setattr(comfy.ldm.wan.model, "optimized_attention", attention.attention_pytorch)
     monkeypatch.setattr(folder_paths, "get_user_directory", lambda: str(tmp_path))
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    # Older versions of torch put it there when they first look for a GPU.
+    monkeypatch.setenv("CUDA_MODULE_LOADING", "LAZY")
 
     def run(given, sample=sample, **settings):
         torch._dynamo.reset()
-        clear_caches()
+        clear_inductor_caches()
         compiled._models.clear()
         latent = sample(patch_model(given, Settings(**settings)))
         return latent, next(text for text in reversed(said) if "compiled" in text)
 
     yield run
     torch._dynamo.reset()
-    clear_caches()
+    clear_inductor_caches()
 
 
 def test_the_second_start_takes_the_code_from_the_folder_that_is_kept(wan, start, tmp_path):
@@ -84,9 +86,12 @@ def test_where_the_host_chooses_among_pytorchs_kernels_nothing_is_traced_again_f
     wan, start, monkeypatch
 ):
     import comfy.ops
+    from sagekit.patches.compile import compiled
     from torch._dynamo.utils import counters
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
+    if not hasattr(torch._inductor.config, compiled._MARKED):
+        pytest.skip("this torch cannot be told which functions leave nothing in a graph")
     exact = torch.nn.functional.scaled_dot_product_attention
 
     def as_on_a_gpu(q, k, v, *given, **options):
