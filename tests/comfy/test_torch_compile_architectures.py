@@ -41,6 +41,13 @@ def unet(attention):
         return build(UNET)
 
 
+def skip_where_every_guard_is_kept() -> None:
+    from sagekit.patches.compile.compiled import _knows_guard_filter
+
+    if not _knows_guard_filter():
+        pytest.skip("this torch keeps every guard, and a UNet's blocks look at their numbers")
+
+
 def test_the_blocks_are_found(architecture, built):
     from sagekit.patches.compile.blocks import find_blocks, kind_of
 
@@ -52,6 +59,8 @@ def test_the_blocks_are_found(architecture, built):
 def test_five_sizes_and_three_prompt_lengths_take_three_graphs_for_each_kind_of_block_and_then_none(
     architecture, built, compile_model
 ):
+    if architecture is UNET:
+        skip_where_every_guard_is_kept()
     compiled, before = compile_model(built), graphs()
     for height, width, tokens in GRID:
         sample_at(compiled, architecture, height, width, tokens)
@@ -65,6 +74,7 @@ def test_five_sizes_and_three_prompt_lengths_take_three_graphs_for_each_kind_of_
 
 def test_compiled_for_any_size_from_the_start_a_kind_of_block_takes_two_graphs(unet, compile_model):
     """One more where a size of the first run is by chance that of something else."""
+    skip_where_every_guard_is_kept()
     compiled, before = compile_model(unet, dynamic="true"), graphs()
     for height, width, tokens in GRID:
         sample_at(compiled, UNET, height, width, tokens)
