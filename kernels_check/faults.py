@@ -1,7 +1,8 @@
 """Tells the errors of a kernel after which another one can run from those after which nothing can."""
 
-# CUDA errors that leave the context as it was: the launch was refused (CUDA Runtime API, cudaError_t; cuBLAS,
-# cublasStatus_t).
+# cuBLAS has nothing for what it was asked for, and has started nothing.
+REFUSED_BY_CUBLAS = "CUBLAS_STATUS_NOT_SUPPORTED"
+# CUDA errors that leave the context as it was (CUDA Runtime API, cudaError_t): the launch was refused.
 _REFUSED_LAUNCHES = (
     "no kernel image is available",
     "invalid configuration argument",
@@ -10,7 +11,7 @@ _REFUSED_LAUNCHES = (
     "invalid resource handle",
     "too many resources requested for launch",
     "operation not supported",
-    "CUBLAS_STATUS_NOT_SUPPORTED",
+    REFUSED_BY_CUBLAS,
 )
 
 

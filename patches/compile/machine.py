@@ -13,16 +13,12 @@ from typing import NamedTuple
 
 import torch
 
-from ...kernels_check.faults import leaves_the_gpu_usable
+from ...kernels_check.faults import REFUSED_BY_CUBLAS, leaves_the_gpu_usable
 from .settings import Settings
 
 # What inductor and Triton add to the cache folder: folders, a hash of 52, and the longest kernel names.
 _BELOW_CACHE = 180
 _WINDOWS_LIMIT = 260
-
-
-# What compiled code may ask of cuBLAS and the model itself does not: GELU in a multiplication.
-_REFUSED = "CUBLAS_STATUS_NOT_SUPPORTED"
 
 
 class Fault(NamedTuple):
@@ -99,7 +95,7 @@ _KNOWN = (
         ),
     ),
     (
-        _REFUSED,
+        REFUSED_BY_CUBLAS,
         Fault("cuBLAS refuses a layer as compiled code calls it; update PyTorch and the NVIDIA driver"),
     ),
     (
@@ -218,7 +214,8 @@ def is_of_compiling(error: BaseException) -> bool:
         return False
     if any(type(one).__name__ == "InterruptProcessingException" for one in chain):
         return False
-    if any(type(one).__module__.startswith(_ERRORS_OF) or _REFUSED in str(one) for one in chain):
+    # Compiled code asks of cuBLAS what the model itself does not: GELU in a multiplication.
+    if any(type(one).__module__.startswith(_ERRORS_OF) or REFUSED_BY_CUBLAS in str(one) for one in chain):
         return True
     frames = (
         frame.f_code.co_filename.replace("\\", "/") for frame, _ in traceback.walk_tb(error.__traceback__)

@@ -132,3 +132,8 @@ class Emitter:
         """The size of a dimension: a number where it is one, else what reads it when the graph runs."""
         size = value_of(x).shape[dim]
         return size if isinstance(size, int) else self(torch.ops.aten.sym_size.int, x, dim)
+
+    def added(self, one: "int | Node", other: "int | Node") -> "int | Node":
+        """The sum of two sizes: a number where both are."""
+        numbers = isinstance(one, int) and isinstance(other, int)
+        return one + other if numbers else self(operator.add, one, other)

@@ -79,8 +79,7 @@ def _length_first(emit: Emitter, x: Node, freqs: Node) -> Node:
     """(batch, heads, length, head_dim) turned, with length before heads in memory."""
     ops, done, begin = torch.ops.aten, [], 0
     for part in joined(x, _LENGTH, emit.before) or (x,):
-        length = emit.size(part, _LENGTH)
-        end = emit(operator.add, begin, length) if begin else length
+        end = emit.added(begin, emit.size(part, _LENGTH))
         turned = _turned(emit, part, freqs, begin, end)
         done.append(emit(ops.contiguous.default, emit(ops.transpose.int, turned, 1, 2)))
         begin = end
