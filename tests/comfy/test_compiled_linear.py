@@ -289,6 +289,13 @@ def test_a_layer_that_gives_about_as_much_as_it_takes_stays(compiled):
     assert [taken for taken, _ in graphs] == [0]
 
 
+def test_joined_parts_that_begin_between_16_bytes_stay_joined(compiled):
+    given = (rows(2, 5, 12), rows(2, 5, 36), *layer(48, 24))
+    run, graphs = compiled(over_joined)
+    assert relative_error(run(*given), over_joined(*given)) < BFLOAT16
+    assert [taken for taken, _ in graphs] == [0]
+
+
 def test_two_sums_of_float16_stay_one(compiled):
     """Half of a sum may pass 65504 where the whole does not."""
     x, y = (torch.full((5, 16), sign * 100.0, dtype=torch.float16) for sign in (1, -1))
