@@ -127,3 +127,37 @@ def compile_model(compiling):
         return patch_model(model, Settings(**{"backend": "eager", **settings}), node_id)
 
     return patch
+
+
+@pytest.fixture
+def said(compiling, monkeypatch) -> list[str]:
+    """What the compile node says, in order."""
+    from sagekit.patches.compile import watch
+
+    texts = []
+
+    def say(node_id, line, text="", **others):
+        texts.append(text or line)
+
+    monkeypatch.setattr(watch.messages, "say", say)
+    return texts
+
+
+@pytest.fixture
+def backend(compiling):
+    """backend(function) -> the name of a backend for torch.compile that calls it with each graph."""
+    import torch
+
+    names = []
+
+    def register(function) -> str:
+        name = f"sagekit_test_{len(names)}"
+        names.append(name)
+        torch._dynamo.register_backend(function, name=name)
+        return name
+
+    from torch._dynamo.backends import registry
+
+    yield register
+    for name in names:
+        registry._COMPILER_FNS.pop(name, None)

@@ -13,11 +13,15 @@ FILES = (
     "test_override.py",
     "test_sampling.py",
     "test_compiled.py",
+    "test_compiled_linear.py",
     "test_guard.py",
     "test_fp16_accumulation.py",
     "test_torch_compile.py",
     "test_torch_compile_architectures.py",
+    "test_torch_compile_failures.py",
     "test_torch_compile_inductor.py",
+    "test_torch_compile_loading.py",
+    "test_torch_compile_other_packs.py",
     "test_several_models.py",
 )
 

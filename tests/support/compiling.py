@@ -5,6 +5,10 @@ import torch
 
 from . import tiny_models
 
+# (frames, height, width) of latents, and tokens of prompts.
+SIZES = ((1, 8, 8), (1, 8, 12), (1, 16, 8), (2, 16, 16), (3, 10, 14))
+PROMPTS = (16, 24, 40)
+
 
 def graphs() -> int:
     """Graphs that torch has made in this process."""
@@ -76,3 +80,10 @@ def guided(guider, first, size=(1, 8, 8), tokens: int = 16) -> torch.Tensor:
     sigmas = comfy.samplers.calculate_sigmas(first.get_model_object("model_sampling"), "simple", 4)
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(1))
     return guider.sample(noise, latent, sampler, sigmas, disable_pbar=True, seed=1)
+
+
+def swapped(model) -> list[str]:
+    """Modules whose forward is covered at this moment."""
+    from sagekit.patches.compile.compiled import is_replaced
+
+    return [name for name, module in model.model.named_modules() if is_replaced(module)]
