@@ -10,6 +10,7 @@ from pathlib import Path
 from . import check, rules, verdicts
 from .backends import backends
 from .doctor import DoctorError, Plan, backup, explain, failures, make_plan, read_surroundings, verbs
+from .doctor.described import machine_line, surroundings_data
 from .doctor.plan import WELL
 from .doctor.report import block
 from .doctor.text import answer_lines, plan_lines
@@ -63,10 +64,12 @@ def _run(options: argparse.Namespace) -> int:
     verbs.before_reading(options, _PACK)
     if options.verb is not None:
         return backup.run(options, _PACK)
+    if options.machine is not None:
+        return verbs.for_another(options)
     comfyui = _comfyui()
     environment = read_environment(comfyui)
     if options.explain is not None:
-        return verbs.explain_file(options, environment, comfyui)
+        return verbs.explain_file(options, environment, read_surroundings(environment, comfyui))
     environment = _with_gpus(environment)
     if verbs.is_asked(options):
         return verbs.run(options, environment, comfyui, _PACK)
@@ -74,21 +77,24 @@ def _run(options: argparse.Namespace) -> int:
     devices = {gpu.name: f"cuda:{gpu.index}" for gpu in reversed(environment.gpus)} or {"": "cpu"}
     found = {gpu: _check(gpu, device, options) for gpu, device in devices.items()}
     mismatches = rules.mismatches(environment)
+    around = read_surroundings(environment, comfyui)
     plan = make_plan(
         environment,
-        read_surroundings(environment, comfyui),
+        around,
         sage3=options.sage3,
         broken=failures.broken(found),
     )
     remark = _keep(file, environment, found)
     if options.json:
         data = _as_data(environment, found, mismatches) | {"plan": plan.as_data(private=True)}
+        data["surroundings"] = surroundings_data(around)
         sys.stdout.write(json.dumps(data, indent=1) + "\n")
     elif options.report:
         lines = [_machine(environment, plan), *_lines(environment, found, mismatches, remark)]
         if plan.findings:
             lines += ["", "Around this Python:", *(f"  {one.mismatch}" for one in plan.findings)]
         lines += ["", f"Plan: {plan.outcome}. {plan.summary}"]
+        lines += ["", machine_line(environment, around)]
         sys.stdout.write(block(lines, verbs.names(), comfyui) + "\n")
     else:
         lines = _lines(environment, found, mismatches, remark)

@@ -8,18 +8,29 @@ from pathlib import Path
 
 from ..environment import Environment
 from . import backup, other_python
+from .described import read_machine
 from .fix import python_of, write_fix
 from .launcher import write_launcher
 from .plan import NOTHING_FITS, REPAIR, Plan, make_plan
 from .report import names_to_hide
 from .step import Step
-from .surroundings import read_surroundings
+from .surroundings import Surroundings, read_surroundings
 from .symptoms import decode, explain, read_ends
 from .text import answer_lines, plan_lines
 from .trouble import DoctorError
 
 FINE, REFUSED = 0, 1
-_NOT_WITH_A_VERB = ("plan", "sage3", "explain", "write_fix", "write_launcher", "with_flag", "report", "full")
+_NOT_WITH_A_VERB = (
+    "plan",
+    "sage3",
+    "explain",
+    "machine",
+    "write_fix",
+    "write_launcher",
+    "with_flag",
+    "report",
+    "full",
+)
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -30,6 +41,12 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--plan", action="store_true", help="only what to install here, and how to go back")
     group.add_argument("--sage3", action="store_true", help="plan SageAttention 3 too (FP4, RTX 50 only)")
     group.add_argument("--explain", metavar="FILE", help="what a log or error means; - reads what you paste")
+    group.add_argument(
+        "--machine",
+        metavar="FILE",
+        type=Path,
+        help="with --plan or --explain: answer for the machine that --json or --report printed there",
+    )
     group.add_argument(
         "--write-fix", metavar="FILE", type=Path, help="the plan as a .bat or .sh to read and start"
     )
@@ -84,10 +101,33 @@ def before_reading(options: Namespace, pack: Path) -> None:
             )
         # The environment that is meant may be another than the one that runs.
         return
+    if options.machine is not None and not _is_about_another(options):
+        raise DoctorError(
+            "--machine goes with --plan or --explain alone: nothing can be tried, written or kept for "
+            "another machine. Nothing was changed."
+        )
     if options.python is not None:
         other_python.expect(options.python, pack)
     if options.with_flag and options.write_launcher is None:
         raise DoctorError("--with-flag goes with --write-launcher. Nothing was written.")
+
+
+def _is_about_another(options: Namespace) -> bool:
+    here = ("write_fix", "write_launcher", "report", "full", "python", "store")
+    if any(vars(options)[name] for name in here):
+        return False
+    return options.plan != (options.explain is not None)
+
+
+def for_another(options: Namespace) -> int:
+    """Plans or explains for the machine in a file."""
+    environment, around = read_machine(options.machine)
+    if options.explain is not None:
+        return explain_file(options, environment, around)
+    plan = make_plan(environment, around, sage3=options.sage3)
+    lines = plan_lines(plan)
+    say(lines, {"plan": plan.as_data() | {"lines": lines}}, options.json)
+    return outcome(plan)
 
 
 def is_asked(options: Namespace) -> bool:
@@ -101,7 +141,8 @@ def run(options: Namespace, environment: Environment, comfyui: Path | None, pack
     plan = make_plan(environment, around, sage3=options.sage3)
     code = outcome(plan)
     if options.plan:
-        say(plan_lines(plan), {"plan": plan.as_data()}, options.json)
+        lines = plan_lines(plan)
+        say(lines, {"plan": plan.as_data() | {"lines": lines}}, options.json)
     if options.write_fix is not None:
         code = _fix(options.write_fix, plan, environment, pack)
     if options.write_launcher is not None:
@@ -117,10 +158,10 @@ def outcome(plan: Plan) -> int:
     return REFUSED if plan.outcome in (REPAIR, NOTHING_FITS) else FINE
 
 
-def explain_file(options: Namespace, environment: Environment, comfyui: Path | None) -> int:
+def explain_file(options: Namespace, environment: Environment, around: Surroundings) -> int:
     """Answers a log; 1 where it says nothing known."""
     text = _read(options.explain)
-    plan = make_plan(environment, read_surroundings(environment, comfyui))
+    plan = make_plan(environment, around)
     answers = explain(text, plan)
     say(answer_lines(answers), {"answers": [one.as_data() for one in answers]}, options.json)
     return FINE if answers else REFUSED
