@@ -13,6 +13,8 @@ const LIFE = 5000;
 
 /** The values with which nodes of the workflows opened so far were saved. @type {Map<string, any[]>} */
 const saved = new Map();
+/** The workflow that is being opened, as it was saved. @type {any} */
+let opening = null;
 
 /** @returns {Taken[]} */
 export function taken() {
@@ -34,9 +36,14 @@ function nodesOf(workflow) {
   return graphsOf(workflow).flatMap((graph) => (graph?.nodes ?? []).map((/** @type {any} */ node) => ({ graph, node })));
 }
 
-/** @param {any} workflow @param {any} graph @param {any} node */
+/**
+ * Where a node is, by the id of the workflow that is open: one that is saved without gets its own when it is opened.
+ * @param {any} workflow
+ * @param {any} graph
+ * @param {any} node
+ */
 function keyOf(workflow, graph, node) {
-  return `${workflow.id ?? ""} ${graph === workflow ? "" : graph.id} ${node.id}`;
+  return [rootGraph()?.id, graph === workflow ? "" : graph.id, node.id].join(" ");
 }
 
 /** A node's definition as the server told it. @param {string} type */
@@ -76,17 +83,25 @@ function isOurs(node) {
 }
 
 /**
- * Keeps the values of our nodes before the other pack's class makes its own of them.
- * @param {any} workflow as it was saved
+ * Keeps a workflow as it was saved: the other pack's class makes its own of the values.
+ * @param {any} workflow
  */
 export function remember(workflow) {
-  for (const { graph, node } of nodesOf(workflow)) {
+  opening = structuredClone(workflow ?? null);
+}
+
+/** Call when the workflow is open: keeps what is to be kept of it, and says what it needs. */
+export function opened() {
+  for (const { graph, node } of nodesOf(opening)) {
     if (!PLAIN_TYPES.has(node.type) || !Array.isArray(node.widgets_values)) continue;
-    const key = keyOf(workflow, graph, node);
+    const key = keyOf(opening, graph, node);
     const own = OWN_PREFIX + node.type;
+    // Saved once more since, it may have what the other class left of them.
     const whole = fits(node.widgets_values, own) && node.widgets_values.length === widgetsOf(own).length;
     if (whole || !saved.has(key)) saved.set(key, node.widgets_values);
   }
+  opening = null;
+  noticeStrays();
 }
 
 /** The nodes of a workflow that were saved as ours and are another pack's here. @param {any} workflow */
@@ -130,8 +145,8 @@ async function open(workflow) {
  */
 function mend(workflow, graph, node) {
   const own = OWN_PREFIX + node.type;
-  const kept = [keyOf(workflow, graph, node), keyOf({ ...workflow, id: "" }, graph, node)].map((key) => saved.get(key));
-  node.widgets_values = [...kept, node.widgets_values].find((values) => fits(values, own)) ?? [];
+  const values = [saved.get(keyOf(workflow, graph, node)), node.widgets_values];
+  node.widgets_values = values.find((one) => fits(one, own)) ?? [];
   node.type = own;
   if (node.properties?.[SEARCH_NAME]) node.properties[SEARCH_NAME] = own;
   const order = definition(own).map(([name]) => name);

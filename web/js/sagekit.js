@@ -3,7 +3,7 @@
 import { PANEL, api, app, onSetting, openPanel } from "./host.js";
 import { applyAll, listen as listenToNodes, NODE_LINE, recall } from "./messages.js";
 import { listen as listenToNotices, showNotices, TOASTS } from "./notices.js";
-import { command as useOwnNodes, noticeStrays, remember } from "./own_nodes.js";
+import { command as useOwnNodes, noticeStrays, opened, remember } from "./own_nodes.js";
 import { hidePanel, showPanel } from "./panel/panel.js";
 import { load, state } from "./store.js";
 import { loadWords } from "./words.js";
@@ -84,6 +84,6 @@ app.registerExtension({
   beforeConfigureGraph: remember,
   afterConfigureGraph() {
     applyAll();
-    noticeStrays();
+    opened();
   },
 });
