@@ -92,7 +92,9 @@ def test_a_kernel_that_was_only_copied_keeps_its_flag_and_a_rebuild_of_it_is_che
             assert str(folder) not in json.dumps([status, server.get("/sagekit/plan")])
     stored = json.loads((base / "user" / "sagekit" / "verdicts.json").read_text())
     assert stored["verdicts"]["launch cpu"]["flag-sage"]["state"] == "ok"
-    (folder / "sageattention" / "__init__.py").write_text("raise OSError('built for another torch')\n")
+    broken = "from .core import sageattn\n"
+    (folder / "sageattention" / "__init__.py").write_text(broken)
+    (folder / "sageattention" / "core.py").write_text("raise ImportError('built for another torch')\n")
     with start(SAGE, base=base, **variables) as server:
         (block,) = blocks(server)
         assert checking in server.log() and "built for another torch" in block

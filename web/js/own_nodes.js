@@ -150,7 +150,8 @@ function mend(workflow, graph, node) {
   node.type = own;
   if (node.properties?.[SEARCH_NAME]) node.properties[SEARCH_NAME] = own;
   const order = definition(own).map(([name]) => name);
-  const inputs = (node.inputs ?? []).filter(({ name, link }) => order.includes(name) || link != null);
+  const isKept = (/** @type {any} */ input) => order.includes(input.name) || Number.isInteger(input.link);
+  const inputs = (node.inputs ?? []).filter(isKept);
   const place = (/** @type {any} */ input) => (order.includes(input.name) ? order.indexOf(input.name) : order.length);
   node.inputs = inputs.sort((/** @type {any} */ a, /** @type {any} */ b) => place(a) - place(b));
   node.inputs.forEach((/** @type {any} */ input, /** @type {number} */ slot) => aim(graph, input.link, slot));
