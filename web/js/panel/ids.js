@@ -7,11 +7,13 @@ import { section } from "./section.js";
 
 export function ids() {
   const one = section("ids", write, () => JSON.stringify([taken(), strayCount()]));
+  const element = make("div");
   return {
-    element: one.element,
+    element,
     update() {
-      one.element.hidden = !taken().length;
-      if (!one.element.hidden) one.update();
+      const there = taken().length > 0;
+      if (there) one.update();
+      if (there !== element.contains(one.element)) element.replaceChildren(...(there ? [one.element] : []));
     },
   };
 }
