@@ -3,8 +3,9 @@
 import asyncio
 import functools
 import json
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from .kernels_check import rules
@@ -15,8 +16,12 @@ from .patches import messages
 from .patches.attention import proofs, report, routes
 from .patches.messages import Message, Notice, Place
 
+log = logging.getLogger(__name__)
+
 NODE_EVENT, NOTICE_EVENT = "sagekit.node", "sagekit.notice"
 SHOWN_CLASSES = 64
+
+PACK = Path(__file__).parent
 
 # Absolute paths in the words of an error tell a network who the user is: the file's name is enough.
 # The address of a web page or of a wheel is no folder, and a command is of no use without it.
@@ -26,8 +31,13 @@ _FOLDERS = re.compile(
 )
 
 
-def register() -> None:
-    """Adds the routes to ComfyUI's server, where one runs; a second time it changes nothing."""
+def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
+    """Adds the routes to ComfyUI's server, where one runs; a second time it changes nothing.
+
+    Args:
+        taken: Says which of the nodes' ids belong to other packs now.
+        pages: The id under which a help page lies by the other id of the same node.
+    """
     import server as host
     from aiohttp import web
     from server import PromptServer
@@ -46,7 +56,7 @@ def register() -> None:
 
     @server.routes.get("/sagekit/status")
     async def get_status(request: web.Request) -> web.Response:
-        return web.json_response(without_folders(status()))
+        return web.json_response(without_folders({**status(), "taken": taken()}))
 
     @server.routes.get("/sagekit/plan")
     async def get_plan(request: web.Request) -> web.Response:
@@ -55,6 +65,27 @@ def register() -> None:
         found = stored.verdicts if stored is not None else {}
         plan = await plans.of(environment, found) if environment is not None else None
         return web.json_response({"plan": without_folders(plan)})
+
+    async def get_help(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(PACK / "web" / "docs" / f"{pages[Path(request.path).stem]}.md")
+
+    for one in pages:
+        # Word for word: where there is a placeholder, the host's own route for the folder answers.
+        server.routes.get(f"/extensions/{PACK.name}/docs/{one}.md")(get_help)
+
+
+def when_all_packs_are_loaded(do: Callable[[], Awaitable[None]]) -> None:
+    """Has something done when ComfyUI's server starts: its packs are loaded by then."""
+    from server import PromptServer
+
+    async def run(app) -> None:
+        try:
+            await do()
+        except Exception:  # It must not keep the server from starting.
+            log.warning("SageKit could not look at the other packs", exc_info=True)
+
+    if (server := getattr(PromptServer, "instance", None)) is not None:
+        server.app.on_startup.append(run)
 
 
 class Runs:

@@ -20,7 +20,7 @@ def versions_of(environment: Environment) -> dict[str, str]:
 
     Only what a start reads without torch, so that every reader finds the same.
     """
-    versions = {name: package.full_version for name, package in environment.packages.items()}
+    versions = {name: package.shown for name, package in environment.packages.items()}
     facts = {"torch": environment.torch, "Python": environment.python and environment.python.version}
     facts |= {"NVIDIA driver": environment.driver, "SageKit": environment.pack.version}
     versions |= {name: str(value) for name, value in facts.items() if value is not None}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from comfy_api import latest
 from comfy_api.latest import io
 
+from . import ids
 from .patch_fp16_accumulation import PatchFP16Accumulation
 from .patch_sage_attention import PatchSageAttention
 from .patch_torch_compile import PatchTorchCompile
@@ -90,7 +91,7 @@ async def register() -> None:
         host = latest.ComfyAPI().node_replacement
         for one in REPLACEMENTS:
             replacement = io.NodeReplace(
-                new_node_id=one.new.define_schema().node_id,
+                new_node_id=ids.registered_id(one.new),
                 old_node_id=one.old,
                 old_widget_ids=list(one.widgets),
                 input_mapping=one.input_mapping(),

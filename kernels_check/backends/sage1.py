@@ -1,7 +1,7 @@
 """SageAttention 1 (Triton): INT8 QK, FP16 PV, for any card that Triton serves."""
 
 from ..backend import Backend, Kernel, Reason
-from ..environment import Installed, missing
+from ..environment import Installed, generation, missing
 from ._half_range import ACCUMULATED, undo, within
 from ._layout import in_own_layout
 
@@ -24,8 +24,8 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
     """The one kernel of 1.0.x; 2.x brings its own version of it."""
     machine = missing(packages, "sageattention", "triton|triton-windows")
     package = packages.get("sageattention")
-    if package and package.release[0] != 1:
-        machine += (Reason("version", "sageattention 1", package.version),)
+    if package and generation(package) not in (1, None):
+        machine += (Reason("version", "sageattention 1", package.shown),)
     return (
         Backend(
             name="sage1-int8-fp16",

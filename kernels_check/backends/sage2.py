@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ..backend import Backend, Kernel, Reason
-from ..environment import Installed, Package, missing
+from ..environment import Installed, Package, generation, missing
 from ._half_range import ACCUMULATED, CAST
 from ._sage2_call import calling
 
@@ -32,15 +32,15 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
     """The kernels of 2.x, by what the installed build has."""
     machine = missing(packages, "sageattention", "triton|triton-windows")
     package = packages.get("sageattention")
-    if package and package.release[0] < 2:
-        machine += (Reason("version", "sageattention 2", package.version),)
+    if package and generation(package) == 1:
+        machine += (Reason("version", "sageattention 2", package.shown),)
     declared = (*_half_kernels(package), *_fp8_kernels(), _hopper_kernel())
     return tuple(_on(package, machine, backend, module) for backend, module in declared)
 
 
 def _on(package: Package | None, machine: tuple[Reason, ...], backend: Backend, module: str) -> Backend:
     """The backend with the reasons and the head_dims of this build."""
-    if package and package.release[0] >= 2 and module and module not in package.modules:
+    if package and generation(package) != 1 and module and module not in package.modules:
         machine += (Reason("module", f"sageattention's {module}", _listed(package)),)
     limit = min((package.head_dim_limit if package else None) or 128, backend.head_dims.stop - 1)
     head_dims = {"head_dims": range(1, limit + 1), "head_dims_text": f"1 to {limit}"}

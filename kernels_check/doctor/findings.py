@@ -13,6 +13,8 @@ from .facts import table
 from .step import Step, pip
 from .surroundings import CONDA, RUNTIME, Surroundings
 
+VERSION_UNKNOWN = "version-unknown"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -68,10 +70,26 @@ def modules_of_another_python(environment: Environment, around: Surroundings) ->
             yield _finding(
                 "modules-python",
                 f"modules for {python.tag}",
-                f"{name} {package.full_version} for {', '.join(sorted(tags))}",
+                f"{name} {package.shown} for {', '.join(sorted(tags))}",
                 name,
                 f"Install {name} again with this Python's own pip; its folder came from another Python.",
                 "https://peps.python.org/pep-3149/: the tag is part of a module's file name",
+            )
+
+
+def version_unknown(environment: Environment, around: Surroundings) -> Iterator[Finding]:
+    """A package that no version is known of: nothing here judges it, the kernel check tries it."""
+    for name, package in environment.packages.items():
+        if not package.version:
+            yield _finding(
+                VERSION_UNKNOWN,
+                f"the version of {name}, from its metadata or its source",
+                "files that state none",
+                name,
+                f"Nothing, while its kernels pass the check. To have it judged, install {name} with this "
+                "Python's pip; with pip's option -e a source tree stays where it is.",
+                "https://packaging.python.org/en/latest/specifications/recording-installed-packages/",
+                remark=True,
             )
 
 
@@ -275,6 +293,7 @@ RULES: tuple[Rule, ...] = (
     not_writable,
     pip_missing,
     modules_of_another_python,
+    version_unknown,
     old_runtime,
     misleading_variables,
     nothing_to_compile_with,

@@ -10,7 +10,7 @@ from ..rules import Mismatch, mismatches
 from ..rules.tables import row_of_gpu
 from . import headers, steps, turing
 from .elsewhere import other_ways, serving
-from .findings import Finding, findings
+from .findings import VERSION_UNKNOWN, Finding, findings
 from .gpus import capabilities, named
 from .report import redact
 from .step import Step, pip
@@ -20,7 +20,8 @@ from .wheel import Wheel, choose
 # No kernel at all runs before these are put right.
 _TORCH_FIRST = ("torch-gpu", "torch-cuda-too-old-for-gpu", "driver-too-old")
 # What comes out of a plan, from good to bad.
-WELL, NOT_NEEDED, INSTALL, REPAIR, NOTHING_FITS = "well", "not-needed", "install", "repair", "nothing-fits"
+WELL, NOT_JUDGED, NOT_NEEDED, INSTALL = "well", "not-judged", "not-needed", "install"
+REPAIR, NOTHING_FITS = "repair", "nothing-fits"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Plan:
     """What to do on one machine.
 
     Attributes:
-        outcome: WELL, NOT_NEEDED, INSTALL, REPAIR or NOTHING_FITS.
+        outcome: WELL, NOT_JUDGED, NOT_NEEDED, INSTALL, REPAIR or NOTHING_FITS.
         summary: The same in a sentence or two.
         steps: What the written fix does, in order.
         options: What a person may choose beside them; never done by the written fix.
@@ -180,6 +181,8 @@ def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
         one for one in common["mismatches"] if one.about == "sageattention" or "triton" in one.reason.code
     ]
     if package is not None and not wrong:
+        if _unjudged(common):
+            return Plan(NOT_JUDGED, _summary(NOT_JUDGED, common, []), **common)
         return Plan(
             WELL, "SageAttention is installed as well as this GPU allows; run models in float16.", **common
         )
@@ -264,17 +267,31 @@ def _outcome(todo: list[Step], missing: bool, wrong: bool, common: dict[str, Any
     if not todo:
         if missing:
             return NOT_NEEDED if as_well else NOTHING_FITS
-        return REPAIR if wrong or any(not one.remark for one in common["findings"]) else WELL
+        if wrong or any(not one.remark for one in common["findings"]):
+            return REPAIR
+        return NOT_JUDGED if _unjudged(common) else WELL
     # The folders include and libs alone: Triton is there and can not compile.
     if wrong or not any(step.changes for step in todo):
         return REPAIR
     return NOT_NEEDED if as_well else INSTALL
 
 
+def _unjudged(common: dict[str, Any]) -> list[str]:
+    """The packages that no version is known of."""
+    told = (one.mismatch for one in common["findings"])
+    return [one.about for one in told if one.reason.code == VERSION_UNKNOWN]
+
+
 def _summary(outcome: str, common: dict[str, Any], todo: list[Step]) -> str:
     names = " and ".join(dict.fromkeys(one["kernel"] for one in common["serving"])) or "PyTorch's attention"
     if outcome == WELL:
         return "What is installed belongs together; there is nothing to do."
+    if outcome == NOT_JUDGED:
+        names = " and ".join(_unjudged(common))
+        return (
+            f"Nothing is known to be wrong. The version of {names} is not known, so whether it fits is left "
+            "to the kernel check."
+        )
     if outcome == NOT_NEEDED:
         as_well = next(one["what"] for one in common["serving"] if one["as_well"] == "yes")
         more = " The steps are for those who want SageAttention too." if todo else ""

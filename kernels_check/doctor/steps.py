@@ -29,6 +29,10 @@ REPAIRED = frozenset(
         "triton-missing",
     }
 )
+_NO_METADATA = (
+    "{name} is here as a module that pip did not install, so no command takes it out or brings it back: move "
+    "its folder away by hand, and keep it."
+)
 _NO_INDEX = (
     "The build of {name} that is installed now, {version}, is in no index, so no command brings it back: "
     "keep a copy of its folders in site-packages first."
@@ -59,7 +63,7 @@ def triton(environment: Environment) -> Step | Unfit | None:
     if isinstance(wanted, Reason):
         # One that is installed and that no table judges is left alone.
         return None if there else Unfit((wanted,))
-    if there is not None and wanted.takes(there[1]) and not there[1].copies:
+    if there is not None and not there[1].copies and (wanted.takes(there[1]) or not there[1].release):
         return None
     if reason := _too_old_for_the_gpu(wanted, environment):
         return Unfit((reason,))
@@ -199,14 +203,21 @@ def _install(environment: Environment, name: str, chosen: wheel.Wheel, reasons: 
         sources=(chosen.source,),
     )
     if isinstance(back, Unfit):
-        by_hand = _NO_INDEX.format(name=name, version=package.full_version)
+        by_hand = _by_hand(environment, name)
         return Unfit(back.reasons, Step(**vars(step) | {"undo_by_hand": by_hand}))
     return step
 
 
+def _by_hand(environment: Environment, name: str) -> str:
+    """How to go back where no command can."""
+    package = environment.packages[name]
+    return (_NO_METADATA if package.as_module else _NO_INDEX).format(name=name, version=package.shown)
+
+
 def _uninstall(environment: Environment, name: str) -> tuple[Command, ...]:
     """Once for every copy: pip takes out the one it finds first."""
-    copies = 1 + len(environment.packages[name].copies)
+    package = environment.packages[name]
+    copies = len(package.copies) + (not package.as_module)
     return (pip(environment, "uninstall", "-y", name),) * copies
 
 
@@ -216,13 +227,14 @@ def _ways_back(environment: Environment, names: list[str]) -> tuple[Command, ...
     lost = [name for name, commands in found.items() if commands is None]
     if lost:
         package = environment.packages[lost[0]]
-        reason = Reason("no-way-back", "a build that can be had again", f"{lost[0]} {package.full_version}")
-        by_hand = _NO_INDEX.format(name=lost[0], version=package.full_version)
+        reason = Reason("no-way-back", "a build that can be had again", f"{lost[0]} {package.shown}")
+        by_hand = _by_hand(environment, lost[0])
         option = Step(
             f"replace-{lost[0]}",
-            f"Replace {lost[0]} {package.full_version} by hand",
+            f"Replace {lost[0]} {package.shown} by hand",
             commands=_uninstall(environment, lost[0]),
-            undo_by_hand=by_hand,
+            by_hand=by_hand if package.as_module else "",
+            undo_by_hand="" if package.as_module else by_hand,
         )
         return Unfit((reason,), option)
     ordered = sorted(found.values(), key=lambda commands: "uninstall" not in commands[0])
@@ -232,6 +244,5 @@ def _ways_back(environment: Environment, names: list[str]) -> tuple[Command, ...
 def _changes(environment: Environment, after: dict[str, str | None]) -> tuple[Change, ...]:
     packages = environment.packages
     return tuple(
-        Change(name, packages[name].full_version if name in packages else None, one)
-        for name, one in after.items()
+        Change(name, packages[name].shown if name in packages else None, one) for name, one in after.items()
     )

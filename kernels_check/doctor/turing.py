@@ -34,7 +34,7 @@ def experiment(environment: Environment) -> Step | None:
         commands=tuple(pip(environment, "install", "--no-deps", one) for one in after.values()),
         undo=tuple(command for name in after for command in back[name]),
         changes=tuple(
-            Change(name, packages[name].full_version if name in packages else None, one)
+            Change(name, packages[name].shown if name in packages else None, one)
             for name, one in after.items()
         ),
         sources=(row["source"],),

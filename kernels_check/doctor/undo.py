@@ -13,6 +13,8 @@ def way_back(name: str, environment: Environment) -> tuple[Command, ...] | None:
     package = environment.packages.get(name)
     if package is None:
         return (pip(environment, "uninstall", "-y", name),)
+    if package.as_module:
+        return None
     target = what_is_there(name, environment)
     return target and (pip(environment, "install", "--no-deps", "--force-reinstall", target),)
 

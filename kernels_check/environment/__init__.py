@@ -1,6 +1,6 @@
 """What this machine is, as one value: read here, and handed as an argument to everything that decides."""
 
-from .build import Build, fork
+from .build import Build, fork, generation
 from .driver import Driver, Gpu
 from .fingerprint import fingerprint
 from .hub import HUB_SAGE, HubKernel, read_hub
@@ -29,6 +29,7 @@ __all__ = [
     "Torch",
     "fingerprint",
     "fork",
+    "generation",
     "installed",
     "missing",
     "read_environment",

@@ -59,6 +59,16 @@ class Build:
         )
 
 
+def generation(package: Package) -> int | None:
+    """Which SageAttention this is, 1 or 2; None where neither a version nor a compiled module tells.
+
+    Version 1 has no compiled module.
+    """
+    if package.release:
+        return package.release[0]
+    return 2 if any(name.startswith("_qattn") for name in package.modules) else None
+
+
 def fork(package: Package) -> str:
     """Whose sageattention this is: versions alone do not tell, and each has other limits."""
     if package.release[:1] == (1,):

@@ -109,5 +109,6 @@ def _package_data(name: str, package: Package) -> dict[str, Any]:
         "files": hashlib.sha256(repr(package.files).encode()).hexdigest()[:16] if package.files else None,
         "in_user_site": package.in_user_site,
         "copies": list(package.copies),
+        "as_module": package.as_module,
     }
     return data | ({"fork": fork(package)} if name == "sageattention" else {})

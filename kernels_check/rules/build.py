@@ -66,7 +66,7 @@ def for_another_gpu(environment: Environment) -> Iterator[Mismatch]:
         yield Mismatch(
             Reason(
                 "build-gpu",
-                f"a GPU of capability {has} for {package.full_version}",
+                f"a GPU of capability {has} for {package.shown}",
                 names_of_gpus(environment),
             ),
             about=name,
@@ -81,7 +81,7 @@ def known_bad(environment: Environment) -> Iterator[Mismatch]:
         package = environment.packages.get(row["package"])
         if package is not None and _is_meant(row, package, environment):
             yield Mismatch(
-                Reason("known-bad-build", row["instead"], f"{package.full_version}, {row['what']}"),
+                Reason("known-bad-build", row["instead"], f"{package.shown}, {row['what']}"),
                 about=row["package"],
                 do=f"Replace {row['package']} by {row['instead']}.",
                 source=row["source"],

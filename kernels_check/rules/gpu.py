@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..backend import Reason
-from ..environment import Build, Environment, Gpu, Package, fork
+from ..environment import Build, Environment, Gpu, Package, fork, generation
 from ..environment.build import WOCT0RDHO
 from .mismatch import Mismatch
 from .tables import dotted, names_of_gpus, row_of_gpu, rows_of_gpus, sage_packages, tables
@@ -19,7 +19,7 @@ def too_old_for_sage(environment: Environment) -> Iterator[Mismatch]:
             Reason(
                 "sage-gpu",
                 "a GPU of capability 7.5 or newer for SageAttention",
-                f"{package.full_version} on {names_of_gpus(environment)}",
+                f"{package.shown} on {names_of_gpus(environment)}",
             ),
             about=name,
             do=f"Remove {name}: no version of it works on this GPU, PyTorch's attention does.",
@@ -31,10 +31,10 @@ def too_old_for_this_sage(environment: Environment) -> Iterator[Mismatch]:
     """SageAttention 2 where the newest GPU is a Turing: only 1.x and some builds know it."""
     rows, package = rows_of_gpus(environment), environment.packages.get("sageattention")
     first = rows[-1].get("sage2_from_post") if rows else None
-    if package is None or first is None or package.release < (2,) or _knows_turing(package, first):
+    if package is None or first is None or generation(package) != 2 or _knows_turing(package, first):
         return
     yield Mismatch(
-        Reason("sage2-turing", f"sageattention 1.0.6 on {names_of_gpus(environment)}", package.full_version),
+        Reason("sage2-turing", f"sageattention 1.0.6 on {names_of_gpus(environment)}", package.shown),
         about="sageattention",
         do="Replace sageattention by 1.0.6 with Triton 3.2 and run models in float16, or remove it.",
         source=rows[-1]["source"],

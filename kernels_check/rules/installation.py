@@ -33,7 +33,7 @@ def two_copies(environment: Environment) -> Iterator[Mismatch]:
     for name, package in environment.packages.items():
         # Where the user's copy comes first, that is the fault, and told as such.
         if package.copies and not package.in_user_site:
-            came = " and ".join((package.full_version, *package.copies))
+            came = " and ".join((package.shown, *package.copies))
             yield Mismatch(
                 Reason("two-copies", f"one installation of {name}", came),
                 about=name,

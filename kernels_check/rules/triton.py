@@ -75,7 +75,7 @@ def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
     if found is None or newest is None or "sageattention" not in environment.packages:
         return
     name, package = found
-    if package.release >= numbers(newest):
+    if package.release and package.release >= numbers(newest):
         yield Mismatch(
             Reason(
                 "triton-too-new-for-gpu",
@@ -100,7 +100,7 @@ def _is_held_back_for_turing(environment: Environment) -> bool:
     found, newest = triton_of(environment), _newest_for_sage(environment)
     if found is None or newest is None or "sageattention" not in environment.packages:
         return False
-    return found[1].release < numbers(newest)
+    return bool(found[1].release) and found[1].release < numbers(newest)
 
 
 def _which(environment: Environment) -> str:

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from support import host, workflows
+from support import host, kernel_packages, workflows
 
 SAGE = "--use-sage-attention"
 BLOCK = "asks for a kernel that does not work here"
@@ -76,6 +76,28 @@ def test_a_flag_whose_kernel_works_is_left_on_and_the_next_start_does_not_check_
             assert ("checking the kernel behind --use-sage-attention" in server.log()) is checked
     stored = json.loads((tmp_path / "user" / "sagekit" / "verdicts.json").read_text())
     assert stored["verdicts"]["launch cpu"]["flag-sage"]["state"] == "ok"
+
+
+def test_a_kernel_that_was_only_copied_keeps_its_flag_and_a_rebuild_of_it_is_checked_anew(start, tmp_path):
+    folder = kernel_packages.write(tmp_path / "copied", "right sageattention", metadata=False)
+    base, variables = tmp_path / "base", {"PYTHONPATH": str(folder), "SAGEKIT_STARTUP": "on"}
+    checking = "checking the kernel behind --use-sage-attention"
+    for checked in (True, False):
+        with start(SAGE, base=base, **variables) as server:
+            assert blocks(server) == [] and "Using sage attention" in server.log()
+            assert (checking in server.log()) is checked
+            status = server.get("/sagekit/status")
+            package = status["environment"]["packages"]["sageattention"]
+            assert (package["version"], package["as_module"]) == ("", True)
+            assert str(folder) not in json.dumps([status, server.get("/sagekit/plan")])
+    stored = json.loads((base / "user" / "sagekit" / "verdicts.json").read_text())
+    assert stored["verdicts"]["launch cpu"]["flag-sage"]["state"] == "ok"
+    broken = "from .core import sageattn\n"
+    (folder / "sageattention" / "__init__.py").write_text(broken)
+    (folder / "sageattention" / "core.py").write_text("raise ImportError('built for another torch')\n")
+    with start(SAGE, base=base, **variables) as server:
+        (block,) = blocks(server)
+        assert checking in server.log() and "built for another torch" in block
 
 
 def test_a_change_of_what_is_installed_is_told_and_checked_again(start, tmp_path):

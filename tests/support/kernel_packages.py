@@ -123,9 +123,11 @@ FILES["newer sageattention"] = {
 }
 
 
-def write(folder: Path, kind: str) -> Path:
-    """Writes the files of one of FILES under a folder and returns that folder."""
+def write(folder: Path, kind: str, metadata: bool = True) -> Path:
+    """Writes the files of one of FILES under a folder, with or without metadata, and returns that folder."""
     for name, source in FILES[kind].items():
+        if not metadata and ".dist-info/" in name:
+            continue
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         # A file that is there already keeps its time stamp, as an installed one does.

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support import locales
 
 LOCALES = Path(__file__).resolve().parents[2] / "locales"
 TRANSLATED = ("zh", "ja", "ko")
@@ -35,8 +36,9 @@ each_language = pytest.mark.parametrize("language", TRANSLATED)
 
 
 def texts(language: str, file: str) -> dict[str, str]:
-    """Every text of a file by its path of keys."""
-    return dict(_walk(json.loads((LOCALES / language / file).read_text(encoding="utf-8")), ""))
+    """Every text of a file by its path of keys, as the page shows it: with links to other texts followed."""
+    found = json.loads((LOCALES / language / file).read_text(encoding="utf-8"))
+    return dict(_walk(locales.followed(found, found), ""))
 
 
 def _walk(value, path: str):
@@ -97,7 +99,7 @@ def test_names_and_units_are_the_same_in_every_language(language, file):
     for path, text in texts("en", file).items():
         if path.endswith("/display_name"):
             # Searches and guides go by the English name; what it means stands behind it.
-            assert translated[path].startswith(text) and translated[path] != text
+            assert translated[path].startswith(text.removesuffix(" (SageKit)")) and translated[path] != text
         else:
             assert text not in SAME_EVERYWHERE or translated[path] == text, path
 
@@ -117,3 +119,14 @@ def test_the_search_for_what_a_user_types_finds_flags_names_and_choices():
     found = {"auto", "--use-sage-attention", "whole model", "torch.compile", "sagekit/tc"}
     assert literals(tooltip) == found
     assert literals("exact allows rounding only") == {"exact"}
+
+
+@pytest.mark.parametrize("language", ("en", *TRANSLATED))
+def test_a_node_has_the_same_texts_under_both_of_its_ids(language):
+    found = texts(language, "nodeDefs.json")
+    plain = {path: text for path, text in found.items() if not path.startswith("/SageKit")}
+    own = {f"/SageKit{path[1:]}": text for path, text in plain.items()}
+    for path in own:
+        if path.endswith("/display_name"):
+            own[path] += " (SageKit)"
+    assert found == {**plain, **own}

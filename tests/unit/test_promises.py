@@ -1,6 +1,7 @@
 """What the pack promises of its own code: what it imports, starts, opens and installs."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,35 @@ def test_nothing_heavy_is_ever_a_dependency():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert "dependencies = []" in text
     assert not (ROOT / "requirements.txt").exists()
+
+
+# On GitHub and in the package registry this name is somebody else's.
+_OF_STRANGERS = re.compile(
+    r"github\.com/sagekit|pypi\.org/(?:project|simple)/sagekit|(?:pip|uv)\s+install\s[^\n`]*\bsagekit\b",
+    re.IGNORECASE,
+)
+_TOLD_NOT_TO = "never `pip install sagekit`"
+
+
+def test_nothing_leads_to_strangers_who_have_the_name():
+    told = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    files = [ROOT / name for name in told.splitlines()] or [*ROOT.rglob("*.py"), *ROOT.rglob("*.md")]
+    endings = {".py", ".js", ".md", ".json", ".toml", ".txt", ".ts"}
+    read = [file for file in files if file.suffix in endings and file.is_file() and file != Path(__file__)]
+    assert len(read) > 100
+    for file in read:
+        text = file.read_text(encoding="utf-8").replace(_TOLD_NOT_TO, "")
+        assert not _OF_STRANGERS.search(text), file
+    assert _TOLD_NOT_TO in (ROOT / "README.md").read_text(encoding="utf-8")
+    metadata = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "\n[project.urls]" not in metadata and 'PublisherId = ""' in metadata
+
+
+def test_the_search_for_links_to_strangers_finds_them():
+    for text in (
+        "https://github.com/sagekit/sagekit",
+        "pip install -U sagekit",
+        "https://pypi.org/project/SageKit/",
+    ):
+        assert _OF_STRANGERS.search(text), text
+    assert not _OF_STRANGERS.search("python -m pip install sageattention")

@@ -341,10 +341,30 @@ def test_the_console_stays_without_errors_of_the_pack(panel, errors_of_the_host)
     assert [error for error in ours if "/sagekit/" not in error] == []
 
 
-def test_the_page_about_names_the_version_and_leads_home(panel):
+def test_the_page_about_leads_nowhere_as_long_as_the_pack_has_no_repository(panel):
     badges = panel.page.browser_page.evaluate(
         "() => app.extensions.find(one => one.name === 'SageKit').aboutPageBadges"
     )
-    assert badges == [
-        {"label": "SageKit v0.1.0", "url": "https://github.com/sagekit/sagekit", "icon": "pi pi-github"}
-    ]
+    assert badges == []
+
+
+def test_a_package_without_metadata_is_told_as_one(panel):
+    status = panel.canned.answers["status"]
+    packages = status["environment"]["packages"]
+    packages["sageattention"] = {"version": "", "build": "", "as_module": True, "fork": "a local build"}
+    panel.answer(status=status)
+    row = panel.body.locator("[data-section=machine]")
+    assert "version unknown, found as a module, without metadata, a local build" in row.inner_text()
+
+
+TAKEN = {"id": "PatchSageAttention", "by": "MagicNodes", "instead": "SageKitPatchSageAttention"}
+
+
+def test_ids_of_other_packs_are_a_part_of_the_panel_only_where_there_are_some(panel):
+    part = panel.body.locator("[data-section=ids]")
+    assert part.count() == 0
+    panel.answer(status={**panel.canned.answers["status"], "taken": [TAKEN]})
+    part.wait_for()
+    text = part.inner_text()
+    assert "PatchSageAttention belongs to the pack MagicNodes here." in text
+    assert "there as SageKitPatchSageAttention" in text

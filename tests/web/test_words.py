@@ -46,7 +46,7 @@ def test_settings_and_command_are_in_the_tables_under_the_names_that_the_host_as
     for entry in words("en", "commands.json").values():
         assert f'"{entry["label"]}"' in source
     assert set(words("en", "settings.json")) == {"SageKit_Toasts", "SageKit_NodeLine"}
-    assert set(words("en", "commands.json")) == {"SageKit_OpenPanel"}
+    assert set(words("en", "commands.json")) == {"SageKit_OpenPanel", "SageKit_UseOwnNodes"}
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -2,7 +2,10 @@
 // @ts-check
 import { rootGraph } from "./host.js";
 
-export const TYPES = new Set(["PatchSageAttention", "PatchTorchCompile", "PatchFP16Accumulation"]);
+export const PLAIN_TYPES = new Set(["PatchSageAttention", "PatchTorchCompile", "PatchFP16Accumulation"]);
+// Before a plain type it makes the one that no other pack has.
+export const OWN_PREFIX = "SageKit";
+export const TYPES = new Set([...PLAIN_TYPES].flatMap((type) => [type, OWN_PREFIX + type]));
 
 /** @param {any} node */
 export function typeOf(node) {

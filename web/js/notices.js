@@ -13,6 +13,7 @@ const SUMMARIES = {
   "startup-fallback": "noticeStartupFallback",
   guard: "noticeGuard",
   "versions-changed": "noticeVersionsChanged",
+  "ids-taken": "noticeIdsTaken",
 };
 
 /** What this page has shown; the only memory where the browser keeps none. @type {Set<string>} */

@@ -3,12 +3,15 @@
 import { PANEL, api, app, onSetting, openPanel } from "./host.js";
 import { applyAll, listen as listenToNodes, NODE_LINE, recall } from "./messages.js";
 import { listen as listenToNotices, showNotices, TOASTS } from "./notices.js";
+import { command as useOwnNodes, noticeStrays, opened, remember } from "./own_nodes.js";
 import { hidePanel, showPanel } from "./panel/panel.js";
 import { load, state } from "./store.js";
 import { loadWords } from "./words.js";
 
-const HOME = "https://github.com/sagekit/sagekit";
+// The address of the repository; without one the page "About" names no pack.
+const HOME = "";
 const COMMAND = "SageKit.OpenPanel";
+const OWN_NODES = "SageKit.UseOwnNodes";
 
 /**
  * The English names, for a language that has no table; the tables are in locales.
@@ -42,15 +45,20 @@ function addStyle() {
 async function askForNotices() {
   await load("status");
   showNotices();
+  noticeStrays();
 }
 
 app.registerExtension({
   name: "SageKit",
   settings: SETTINGS,
-  commands: [{ id: COMMAND, label: "Open the SageKit panel", icon: "pi pi-bolt", function: openPanel }],
+  commands: [
+    { id: COMMAND, label: "Open the SageKit panel", icon: "pi pi-bolt", function: openPanel },
+    { id: OWN_NODES, label: "Use SageKit's nodes in the open workflow", icon: "pi pi-replay", function: useOwnNodes },
+  ],
   menuCommands: [{ path: ["Extensions", "SageKit"], commands: [COMMAND] }],
   // Read when the page About is opened, so the version is the server's own.
   get aboutPageBadges() {
+    if (!HOME) return [];
     const version = state.status?.version;
     return [{ label: version ? `SageKit v${version}` : "SageKit", url: HOME, icon: "pi pi-github" }];
   },
@@ -73,5 +81,9 @@ app.registerExtension({
     loadWords().then(askForNotices);
     recall();
   },
-  afterConfigureGraph: applyAll,
+  beforeConfigureGraph: remember,
+  afterConfigureGraph() {
+    applyAll();
+    opened();
+  },
 });

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import torch
 
+from .closure import held_by
+
 # The key of APPLY_MODEL's wrappers under which ComfyUI and KJNodes compile, and our own node with wrappers
 # that carry their settings.
 _KEY = "torch.compile"
@@ -94,9 +96,9 @@ def wrapped_without_guards(options: dict) -> bool:
 
 def _compiled_by(wrapper) -> Iterator[torch.nn.Module]:
     """The compiled modules that the host's wrapper swaps in: the values of a dictionary in its closure."""
-    for cell in getattr(wrapper, "__closure__", None) or ():
-        if isinstance(cell.cell_contents, dict):
-            yield from cell.cell_contents.values()
+    for value in held_by(wrapper):
+        if isinstance(value, dict):
+            yield from value.values()
 
 
 def _may_drop_guards(module: torch.nn.Module) -> bool:

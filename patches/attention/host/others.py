@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from .closure import held_by
+
 # Names of functions: KJNodes' attention_override_sage, ComfyUI's attention_sage, attention3_sage and
 # attention_comfy_kitchen_int8; no message and no usage.
 _QUANTISED = re.compile(r"(?<!mes)(?<!u)sage|kitchen|int8|fp8|fp4", re.IGNORECASE)
@@ -26,13 +28,4 @@ def _names(override: Callable) -> list[str]:
 
     ComfyUI's own node wraps the function that it was asked for.
     """
-    held = [cell.cell_contents for cell in getattr(override, "__closure__", None) or () if _is_filled(cell)]
-    return [getattr(one, "__qualname__", "") for one in (override, *held) if callable(one)]
-
-
-def _is_filled(cell) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
+    return [getattr(one, "__qualname__", "") for one in (override, *held_by(override)) if callable(one)]

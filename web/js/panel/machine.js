@@ -71,7 +71,8 @@ export function gpuText(gpu) {
 /** @param {any} one */
 export function packageText(one) {
   const version = [one.version, one.build && !one.version?.includes(one.build) && `+${one.build}`];
-  return [version.filter(Boolean).join(""), one.fork].filter(Boolean).join(", ") || say("unknown");
+  const told = [version.filter(Boolean).join("") || say("versionUnknown"), one.as_module && say("asModule"), one.fork];
+  return told.filter(Boolean).join(", ");
 }
 
 /** What does not fit, why, and what to do. @param {any} one */

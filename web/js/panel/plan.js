@@ -9,6 +9,7 @@ import { empty, section } from "./section.js";
 /** @type {Record<string, string>} */
 const OUTCOMES = {
   well: "outcomeWell",
+  "not-judged": "outcomeNotJudged",
   "not-needed": "outcomeNotNeeded",
   install: "outcomeInstall",
   repair: "outcomeRepair",

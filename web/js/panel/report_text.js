@@ -29,7 +29,7 @@ function machineLines(environment) {
     `torch: ${torch ? `${torch.version} ${torch.build}`.trim() : "not installed"}, CUDA ${torch?.cuda ?? "unknown"}`,
     ...Object.entries(packages)
       .filter(([name]) => name !== "torch")
-      .map(([name, one]) => [`${name}: ${one.version}`, one.build, one.fork].filter(Boolean).join(" ")),
+      .map(([name, one]) => [`${name}: ${one.version || "version unknown"}`, one.build, one.as_module && "(found as a module, without metadata)", one.fork].filter(Boolean).join(" ")),
     `python: ${python?.version ?? "unknown"}${python?.embedded ? " (embedded)" : ""}`,
     `system: ${[environment.system, environment.release, environment.wsl && "WSL", python?.machine].filter(Boolean).join(" ")}`,
     `ComfyUI: ${environment.comfyui ?? "unknown"}`,
