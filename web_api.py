@@ -5,9 +5,8 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
-from .kernels_check import rules
+from .kernels_check import layout, rules
 from .kernels_check.backends import backends
 from .kernels_check.environment import Environment
 from .kernels_check.verdicts import Verdict
@@ -19,7 +18,7 @@ NODE_EVENT, NOTICE_EVENT = "sagekit.node", "sagekit.notice"
 SHOWN_CLASSES = 64
 
 # Absolute paths in the words of an error tell a network who the user is: the file's name is enough.
-# The address of a web page or of a wheel is no folder, and a command is of no use without it.
+# The address of a web page or of a wheel is no folder. Never run over a command: see the plan.
 _FOLDERS = re.compile(
     r"(?P<address>https?://[^\s\"'<>]+)"
     r"|(?:[A-Za-z]:[\\/]|[\\/])(?:[^\\/:*?\"'<>|\s,;()][^\\/:*?\"'<>|\r\n,;()]*[\\/])+"
@@ -28,7 +27,7 @@ _FOLDERS = re.compile(
 
 def register() -> None:
     """Adds the routes to ComfyUI's server, where one runs; a second time it changes nothing."""
-    import server as host
+    import folder_paths
     from aiohttp import web
     from server import PromptServer
 
@@ -37,7 +36,7 @@ def register() -> None:
         return
     messages.listeners.append(_send)
     messages.locator = _place
-    plans, runs = Plans(Path(host.__file__).parent), Runs()
+    plans, runs = Plans(layout.of_server(folder_paths)), Runs()
     report.listeners.append(runs.write)
 
     @server.routes.get("/sagekit/report")
@@ -54,7 +53,8 @@ def register() -> None:
         stored = proofs.PROOFS.stored
         found = stored.verdicts if stored is not None else {}
         plan = await plans.of(environment, found) if environment is not None else None
-        return web.json_response({"plan": without_folders(plan)})
+        # Made for a page already: what is cut out of a command makes another one of it.
+        return web.json_response({"plan": plan})
 
 
 class Runs:
@@ -83,8 +83,8 @@ class Runs:
 class Plans:
     """The doctor's plan for this machine, made once for each state of it."""
 
-    def __init__(self, comfyui: Path) -> None:
-        self._comfyui = comfyui
+    def __init__(self, here: layout.Layout) -> None:
+        self._layout = here
         self._lock = asyncio.Lock()
         self._made: tuple[tuple, dict] | None = None
 
@@ -103,7 +103,7 @@ class Plans:
         async with self._lock:
             if self._made is None or self._made[0] != state:
                 plan = await asyncio.to_thread(
-                    doctor.plan_data, environment, self._comfyui, found, private=True
+                    doctor.plan_data, environment, self._layout, found, private=True
                 )
                 self._made = state, plan
             return self._made[1]
