@@ -37,10 +37,11 @@ def _clear_broken_flags() -> None:
 
     startup = _kernels_check("startup")
     flags = tuple(flag for flag in startup.FLAGS if getattr(args, flag, False))
-    store = Path(folder_paths.get_user_directory()) / "sagekit" / "verdicts.json"
+    layout = _kernels_check("layout").of_server(folder_paths)
+    store = layout.verdicts
     if not flags and not store.exists():
         return
-    environment = _kernels_check("environment").read_environment(Path(folder_paths.base_path), flags)
+    environment = _kernels_check("environment").read_environment(layout.comfyui, flags)
     device = "cpu" if getattr(args, "cpu", False) else "cuda:0"
     broken = startup.broken_flags(flags, environment, store, device=device, say=logging.info)
     for flag, verdict in broken.items():

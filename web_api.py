@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from .kernels_check import rules
+from .kernels_check import layout, rules
 from .kernels_check.backends import backends
 from .kernels_check.environment import Environment
 from .kernels_check.verdicts import Verdict
@@ -24,7 +24,7 @@ SHOWN_CLASSES = 64
 PACK = Path(__file__).parent
 
 # Absolute paths in the words of an error tell a network who the user is: the file's name is enough.
-# The address of a web page or of a wheel is no folder, and a command is of no use without it.
+# The address of a web page or of a wheel is no folder. Never run over a command: see the plan.
 _FOLDERS = re.compile(
     r"(?P<address>https?://[^\s\"'<>]+)"
     r"|(?:[A-Za-z]:[\\/]|[\\/])(?:[^\\/:*?\"'<>|\s,;()][^\\/:*?\"'<>|\r\n,;()]*[\\/])+"
@@ -38,7 +38,7 @@ def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
         taken: Says which of the nodes' ids belong to other packs now.
         pages: The id under which a help page lies by the other id of the same node.
     """
-    import server as host
+    import folder_paths
     from aiohttp import web
     from server import PromptServer
 
@@ -47,7 +47,7 @@ def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
         return
     messages.listeners.append(_send)
     messages.locator = _place
-    plans, runs = Plans(Path(host.__file__).parent), Runs()
+    plans, runs = Plans(layout.of_server(folder_paths)), Runs()
     report.listeners.append(runs.write)
 
     @server.routes.get("/sagekit/report")
@@ -64,7 +64,8 @@ def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
         stored = proofs.PROOFS.stored
         found = stored.verdicts if stored is not None else {}
         plan = await plans.of(environment, found) if environment is not None else None
-        return web.json_response({"plan": without_folders(plan)})
+        # Made for a page already: what is cut out of a command makes another one of it.
+        return web.json_response({"plan": plan})
 
     async def get_help(request: web.Request) -> web.FileResponse:
         return web.FileResponse(PACK / "web" / "docs" / f"{pages[Path(request.path).stem]}.md")
@@ -114,8 +115,8 @@ class Runs:
 class Plans:
     """The doctor's plan for this machine, made once for each state of it."""
 
-    def __init__(self, comfyui: Path) -> None:
-        self._comfyui = comfyui
+    def __init__(self, here: layout.Layout) -> None:
+        self._layout = here
         self._lock = asyncio.Lock()
         self._made: tuple[tuple, dict] | None = None
 
@@ -134,7 +135,7 @@ class Plans:
         async with self._lock:
             if self._made is None or self._made[0] != state:
                 plan = await asyncio.to_thread(
-                    doctor.plan_data, environment, self._comfyui, found, private=True
+                    doctor.plan_data, environment, self._layout, found, private=True
                 )
                 self._made = state, plan
             return self._made[1]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from . import check, rules, verdicts
+from . import check, layout, rules, verdicts
 from .backends import backends
 from .doctor import DoctorError, Plan, backup, explain, failures, make_plan, read_surroundings, verbs
 from .doctor.described import machine_line, surroundings_data
@@ -66,27 +66,27 @@ def _run(options: argparse.Namespace) -> int:
         return backup.run(options, _PACK)
     if options.machine is not None:
         return verbs.for_another(options)
-    comfyui = _comfyui()
-    environment = read_environment(comfyui)
+    # The pack as it was started, which may be a link in custom_nodes, and as it is.
+    here = layout.around((Path(sys.argv[0]).absolute().parent, _PACK))
+    environment = read_environment(here.comfyui)
     if options.explain is not None:
-        return verbs.explain_file(options, environment, read_surroundings(environment, comfyui))
+        return verbs.explain_file(options, environment, read_surroundings(environment, here))
     environment = _with_gpus(environment)
     if verbs.is_asked(options):
-        return verbs.run(options, environment, comfyui, _PACK)
-    file = options.store or (comfyui / "user" / "sagekit" / verdicts.FILE_NAME if comfyui else None)
+        return verbs.run(options, environment, here, _PACK)
     devices = {gpu.name: f"cuda:{gpu.index}" for gpu in reversed(environment.gpus)} or {"": "cpu"}
     found = {gpu: _check(gpu, device, options) for gpu, device in devices.items()}
     mismatches = rules.mismatches(environment)
-    around = read_surroundings(environment, comfyui)
+    around = read_surroundings(environment, here)
     plan = make_plan(
         environment,
         around,
         sage3=options.sage3,
         broken=failures.broken(found),
     )
-    remark = _keep(file, environment, found)
+    remark = _keep(options.store, here, environment, found)
     if options.json:
-        data = _as_data(environment, found, mismatches) | {"plan": plan.as_data(private=True)}
+        data = _as_data(environment, found, mismatches) | {"plan": plan.as_data()}
         data["surroundings"] = surroundings_data(around)
         sys.stdout.write(json.dumps(data, indent=1) + "\n")
     elif options.report:
@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace) -> int:
             lines += ["", "Around this Python:", *(f"  {one.mismatch}" for one in plan.findings)]
         lines += ["", f"Plan: {plan.outcome}. {plan.summary}"]
         lines += ["", machine_line(environment, around)]
-        sys.stdout.write(block(lines, verbs.names(), comfyui) + "\n")
+        sys.stdout.write(block(lines, verbs.names(), here.comfyui or here.base) + "\n")
     else:
         lines = _lines(environment, found, mismatches, remark)
         sys.stdout.write("\n".join([*lines, *_plan_lines(plan, found)]) + "\n")
@@ -111,14 +111,6 @@ def _with_gpus(environment: Environment) -> Environment:
     except Exception as error:  # A broken torch raises whatever it likes, and is what the user came for.
         words = f"gpus: torch does not import: {type(error).__name__}: {error}"
         return replace(environment, gpus=(), unread=(*environment.unread, words))
-
-
-def _comfyui() -> Path | None:
-    """The ComfyUI that this pack sits in, by the path it was started through."""
-    for pack in (Path(sys.argv[0]).absolute().parent, _PACK):
-        if pack.parent.name == "custom_nodes" and (pack.parent.parent / "main.py").is_file():
-            return pack.parent.parent
-    return None
 
 
 def _check(gpu: str, device: str, options: argparse.Namespace) -> dict[str, Verdict]:
@@ -143,15 +135,31 @@ def _refused_off_cuda(backend) -> Verdict:
     return Verdict(REFUSED, None, "; ".join(reasons))
 
 
-def _keep(file: Path | None, environment: Environment, found: Mapping[str, Mapping[str, Verdict]]) -> str:
+def _keep(
+    named: Path | None,
+    here: layout.Layout,
+    environment: Environment,
+    found: Mapping[str, Mapping[str, Verdict]],
+) -> str:
     """Stores the verdicts where the server looks; returns what to tell about it."""
+    file = named or here.verdicts
     if file is None:
-        return "not kept: this pack is in no ComfyUI's custom_nodes (--store FILE keeps them)"
+        return (
+            "not kept: this pack is in the custom_nodes of no ComfyUI that has run, or its user folder is "
+            "elsewhere (--store FILE keeps them)"
+        )
+    # A server that wrote there before looks there again.
+    sure = named or here.told or file.parent.is_dir()
     stored, _ = check.load(file, environment)
     for gpu, verdicts_of_gpu in found.items():
         if gpu:
             stored = stored.with_verdicts(gpu, verdicts_of_gpu)
-    return verdicts.write(file, stored) or "kept for ComfyUI's next start"
+    if trouble := verdicts.write(file, stored):
+        return trouble
+    more = (
+        "" if sure else ". One with --user-directory looks there instead, and is known here once it has run"
+    )
+    return f"kept for ComfyUI's next start in {file.parent}{more}"
 
 
 def _exit_code(found: Mapping[str, Mapping[str, Verdict]], mismatches) -> int:

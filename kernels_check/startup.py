@@ -1,6 +1,5 @@
 """What happens before ComfyUI reads its launch flags: one that asks for a broken kernel is cleared."""
 
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -74,6 +73,8 @@ def block(flag: str, verdict: Verdict, environment: Environment, pack: Path, cle
     # Not needed by a start that finds all well, which has 50 ms.
     from . import rules
     from .doctor import explain
+    from .doctor.quoting import shown
+    from .doctor.step import python_of
 
     now = (
         "ComfyUI starts with PyTorch's attention instead"
@@ -87,12 +88,13 @@ def block(flag: str, verdict: Verdict, environment: Environment, pack: Path, cle
     if not advice:
         verb = "install" if about not in environment.packages else "reinstall"
         advice = [f"{verb} {about} for this Python, PyTorch and GPU, or leave {spelled(flag)} away"]
+    check = (*python_of(environment), str(pack / "kernels_check"))
     lines = [
         f"SageKit: {spelled(flag)} asks for a kernel that does not work here. {now}.",
         f"  what is wrong: {verdict}",
         *(f"  cause: {one.cause}" for one in answers[:1]),
         *(f"  fix: {line}" for line in advice[:3]),
         "  The node Patch Sage Attention needs no flag, and sends a kernel only the calls it can do.",
-        f'  The whole picture:  "{sys.executable}" "{pack / "kernels_check"}"',
+        f"  The whole picture:  {shown(check, environment.system)}",
     ]
     return "\n".join(lines)

@@ -1,10 +1,10 @@
 """The doctor: what to install here and how to go back, what an error means. It changes nothing itself."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ..environment import Environment
+from ..layout import Layout
 from . import failures
 from .plan import Plan, make_plan
 from .report import redact
@@ -26,7 +26,7 @@ __all__ = [
 
 def plan_data(
     environment: Environment,
-    comfyui: Path | None = None,
+    layout: Layout | None = None,
     found: failures.Found | None = None,
     *,
     sage3: bool = False,
@@ -36,14 +36,14 @@ def plan_data(
 
     Args:
         environment: The machine, with what torch says of its GPUs where torch is loaded already.
-        comfyui: The folder of the host.
+        layout: The folders of the host.
         found: The verdicts on the kernels, by GPU and name; what failed is explained among the answers.
         sage3: SageAttention 3 is asked for.
-        private: Show no folder of this machine: the commands say "python" for its full path.
+        private: Show no folder of this machine: the commands are for one that is found by what lies in it.
     """
-    around = read_surroundings(environment, comfyui)
+    around = read_surroundings(environment, layout)
     plan = make_plan(environment, around, sage3=sage3, broken=failures.broken(found or {}))
-    # The commands are among the steps; here they would name this Python's folder.
-    answers = explain(failures.errors(found or {}), None if private else plan)
-    told = [replace(one, line=redact(one.line)) if private else one for one in answers]
+    answers = explain(failures.errors(found or {}), plan, private=private)
+    # The line is what a package said, and may name its folder; all the rest is ours.
+    told = [replace(one, line=redact(one.line, around.names)) if private else one for one in answers]
     return plan.as_data(private=private) | {"answers": [one.as_data() for one in told]}

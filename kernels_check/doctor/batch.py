@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from .step import Command, Step, shown
+from .quoting import Command, in_batch, shown
+from .step import Step
 
 if TYPE_CHECKING:
     from .fix import Fix
@@ -52,8 +53,7 @@ def _literal(line: str) -> str:
 
 
 def _command(command: Command) -> str:
-    """A command in a batch file, where a percent sign is written twice."""
-    return shown(command, "windows").replace("%", "%%")
+    return in_batch(command)
 
 
 def _show(fix: "Fix") -> list[str]:

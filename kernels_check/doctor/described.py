@@ -65,8 +65,8 @@ def _surroundings(told: Any, environment: Environment) -> Surroundings:
     known: dict[str, Any] = {}
     for field in fields(Surroundings):
         value = told.get(field.name)
-        if value is None:
-            continue
+        if value is None or isinstance(field.default, tuple):
+            continue  # Names and options of this machine alone.
         if field.name == "runtime":
             value = _versions(value)
         elif not isinstance(value, _kinds(field.name)):

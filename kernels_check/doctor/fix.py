@@ -7,7 +7,8 @@ from pathlib import Path
 from ..environment import Environment
 from . import batch, shell
 from .plan import Plan
-from .step import Command, Step, pip, shown
+from .quoting import Command, shown
+from .step import Step, pip, python_of
 from .trouble import DoctorError
 from .undo import what_is_there
 from .written import write
@@ -88,11 +89,6 @@ def _fix(file: Path, plan: Plan, environment: Environment, pack: Path, before: t
         (*python, str(pack / "kernels_check")),
         f"Python {environment.python}, torch {environment.torch}, {gpus}",
     )
-
-
-def python_of(environment: Environment) -> Command:
-    """The command that starts an environment's own Python."""
-    return pip(environment)[:-2]
 
 
 def _keep(plan: Plan, environment: Environment, kept: str) -> Iterable[Step]:

@@ -3,7 +3,9 @@
 from ..environment import Environment
 from ..rules.tables import dotted, numbers
 from .facts import table
-from .step import Command, Step
+from .quoting import Command
+from .remove import remove_folder
+from .step import Step, python_of
 from .surroundings import Surroundings
 
 
@@ -33,8 +35,10 @@ def step(environment: Environment, around: Surroundings) -> Step | None:
             if known
             else "No archive of the two alone is known for this version, so they come out of NuGet's Python.",
         ),
-        commands=_from_archive(known, folder) if known else _from_nuget(nuget, folder),
-        undo_by_hand=f"Delete the folders include and libs in {folder}.",
+        commands=_from_archive(known, folder)
+        if known
+        else _from_nuget(nuget, folder, python_of(environment)),
+        undo_by_hand="Delete the folders include and libs beside python.exe.",
         sources=(row["source"],),
     )
 
@@ -49,7 +53,7 @@ def _from_archive(url: str, folder: str) -> tuple[Command, ...]:
     )
 
 
-def _from_nuget(url: str, folder: str) -> tuple[Command, ...]:
+def _from_nuget(url: str, folder: str, python: Command) -> tuple[Command, ...]:
     archive, unpacked = f"{folder}\\sagekit_python.zip", f"{folder}\\sagekit_python"
     return (
         ("curl.exe", "--fail", "--location", "--output", archive, url),
@@ -57,6 +61,6 @@ def _from_nuget(url: str, folder: str) -> tuple[Command, ...]:
         ("tar.exe", "-xf", archive, "-C", unpacked, "tools/include", "tools/libs"),
         ("xcopy", f"{unpacked}\\tools\\include", f"{folder}\\include", "/E", "/I", "/Q", "/Y"),
         ("xcopy", f"{unpacked}\\tools\\libs", f"{folder}\\libs", "/E", "/I", "/Q", "/Y"),
-        ("rmdir", "/S", "/Q", unpacked),
+        remove_folder(python, unpacked, "windows"),
         ("del", archive),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..environment import Environment
 from . import batch
+from .quoting import Command, in_batch
 from .surroundings import PORTABLE, Surroundings
 from .trouble import DoctorError
 from .written import write
@@ -24,57 +25,87 @@ def write_launcher(file: Path | None, environment: Environment, around: Surround
         flag: Start with --use-sage-attention.
     """
     if not around.comfyui:
-        raise DoctorError(
-            "This pack is in no ComfyUI's custom_nodes, so there is nothing to start. Nothing was written."
+        why = (
+            "Where main.py is for this base directory is not known until ComfyUI has run with this pack."
+            if around.base
+            else "This pack is in no ComfyUI's custom_nodes, so there is nothing to start."
         )
-    comfyui = Path(around.comfyui)
+        raise DoctorError(f"{why} Nothing was written.")
+    comfyui, base = Path(around.comfyui), Path(around.base or around.comfyui)
     portable = around.kind == PORTABLE
-    home = comfyui.parent if portable else comfyui
+    # A base directory is its user's own to write to; Desktop's main.py lies among installed programs.
+    home = comfyui.parent if portable else base
     windows = environment.system == "windows"
     ending = ".bat" if windows else ".sh"
     file = file or home / f"run_sagekit{ending}"
     if file.suffix.lower() != ending:
         raise DoctorError(f"{file} must end in {ending} on this system. Nothing was written.")
-    program = environment.python.executable if environment.python else "python"
+    program = environment.python.executable if environment.python else ""
+    if not program:
+        raise DoctorError("Where the Python is that runs ComfyUI is not known. Nothing was written.")
+    options = (*around.options, *((FLAG,) if flag else ()))
     if windows:
-        text = _for_windows(file, home, comfyui, program, around, flag)
+        text = _for_windows(file, home, comfyui, program, around, options, flag)
     else:
-        text = _for_posix(comfyui, program, flag)
+        text = _for_posix(comfyui, program, options, flag)
     write(file, text)
     return file
 
 
 def _for_windows(
-    file: Path, home: Path, comfyui: Path, program: str, around: Surroundings, flag: bool
+    file: Path,
+    home: Path,
+    comfyui: Path,
+    program: str,
+    around: Surroundings,
+    options: Command,
+    flag: bool,
 ) -> str:
     beside = file.absolute().parent == home.absolute()
-    # As the stock files: they still work where the whole folder has been moved.
-    there = '"%~dp0"' if beside else f'"{_literal(str(home))}"'
     if around.kind == PORTABLE:
-        start = f".\\python_embeded\\python.exe -s {comfyui.name}\\main.py --windows-standalone-build"
+        # As the stock files: they still work where the whole folder has been moved.
+        there = '"%~dp0"' if beside else in_batch((_folder(home),))
+        start = (
+            ".\\python_embeded\\python.exe",
+            "-s",
+            f"{comfyui.name}\\main.py",
+            "--windows-standalone-build",
+        )
     else:
-        start = f'"{_literal(program)}" main.py'
-    lines = ["@echo off", f"rem {_WITH_FLAG if flag else _NO_FLAG}.", f"cd /d {there}"]
-    if around.not_ascii:
-        plain = "%~dp0sagekit_cache" if str(home).isascii() and beside else "%SystemDrive%\\sagekit_cache"
-        lines += ["rem The user folder has letters that compilers may not read, so their files go here."]
-        lines += [f'if not exist "{plain}" mkdir "{plain}"']
-        lines += [
-            f'set "{name}={plain}"' for name in ("TEMP", "TMP", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
-        ]
-    lines += [f"{start} {FLAG} %*" if flag else f"{start} %*"]
-    return "\n".join(
-        [*lines, batch.echo("If this window closes at once, start it from a command line."), "pause"]
-    )
+        there = '"%~dp0"' if beside and home == comfyui else in_batch((_folder(comfyui),))
+        start = (program, "main.py")
+    lines = ["@echo off", f"rem {_WITH_FLAG if flag else _NO_FLAG}.", "setlocal DisableDelayedExpansion"]
+    lines += _letters(around, home, beside)
+    # Where the folder is gone, nothing of the same name in another one may start.
+    lines += [f"cd /d {there}", 'if not "%errorlevel%"=="0" goto :gone', f"{in_batch((*start, *options))} %*"]
+    lines += [batch.echo("If this window closes at once, start it from a command line."), "pause", "exit /b"]
+    lines += [":gone", batch.echo("ComfyUI's folder is not where it was; write this file again."), "pause"]
+    text = "\n".join(lines)
+    # cmd.exe reads a file in the console's own letters, from the next line on in these.
+    return text if text.isascii() else text.replace("@echo off", "@echo off\nchcp 65001 >nul", 1)
 
 
-def _for_posix(comfyui: Path, program: str, flag: bool) -> str:
-    arguments = f" {FLAG}" if flag else ""
+def _letters(around: Surroundings, home: Path, beside: bool) -> list[str]:
+    """Plain folders for compilers that may not read the letters of the user's own."""
+    if not around.not_ascii:
+        return []
+    plain = "%~dp0sagekit_cache" if str(home).isascii() and beside else "%SystemDrive%\\sagekit_cache"
+    names = ("TEMP", "TMP", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
+    return [
+        "rem The user folder has letters that compilers may not read, so their files go here.",
+        f'if not exist "{plain}" mkdir "{plain}"',
+        *(f'set "{name}={plain}"' for name in names),
+    ]
+
+
+def _for_posix(comfyui: Path, program: str, options: Command, flag: bool) -> str:
+    start = " ".join(map(shlex.quote, (program, "main.py", *options)))
     return (
         f"#!/bin/sh\n# {_WITH_FLAG if flag else _NO_FLAG}.\n"
-        f'cd {shlex.quote(str(comfyui))} && exec {shlex.quote(program)} main.py{arguments} "$@"\n'
+        f'cd {shlex.quote(str(comfyui))} && exec {start} "$@"\n'
     )
 
 
-def _literal(path: str) -> str:
-    return path.replace("%", "%%")
+def _folder(path: Path) -> str:
+    # Quotes hold what has a space or a sign in it; a backslash at the end would hold the closing one.
+    return str(path).rstrip("\\") + ("\\." if str(path).endswith(("\\", ":")) else "")

@@ -4,8 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+from .quoting import shown
 from .trouble import DoctorError
 
+_SYSTEM = "windows" if os.name == "nt" else "linux"
 _PROGRAMS = (
     "python.exe",
     "Scripts/python.exe",
@@ -38,5 +40,5 @@ def expect(named: Path, pack: Path, executable: str = sys.executable) -> None:
     if os.path.normcase(os.path.abspath(program)) != os.path.normcase(os.path.abspath(executable)):
         raise DoctorError(
             "That is another Python than the one that runs. Start the check with it:\n"
-            f'"{os.path.abspath(program)}" -s "{pack / "kernels_check"}"'
+            + shown((os.path.abspath(program), "-s", str(pack / "kernels_check")), _SYSTEM)
         )

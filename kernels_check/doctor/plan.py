@@ -13,8 +13,9 @@ from .elsewhere import other_ways, serving
 from .findings import VERSION_UNKNOWN, Finding, findings
 from .gpus import capabilities, named
 from .report import redact
-from .step import Step, pip
+from .step import Step
 from .surroundings import Surroundings
+from .terminal import Terminal, for_others, in_full
 from .wheel import Wheel, choose
 
 # No kernel at all runs before these are put right.
@@ -22,6 +23,7 @@ _TORCH_FIRST = ("torch-gpu", "torch-cuda-too-old-for-gpu", "driver-too-old")
 # What comes out of a plan, from good to bad.
 WELL, NOT_JUDGED, NOT_NEEDED, INSTALL = "well", "not-judged", "not-needed", "install"
 REPAIR, NOTHING_FITS = "repair", "nothing-fits"
+_NONE = Terminal("")
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Plan:
         mismatches: Versions that do not belong together.
         unfit: Why what was wanted can not be had.
         refused: The nearest files that do not fit, each with its reasons.
-        system: Whose command line the texts are quoted for.
-        executable: The Python that the commands are for.
+        here: This machine's own terminal, where commands are told in full.
+        for_others: The one that a page and a forum are told of.
         kind: What kind of Python that is, in words.
         host: "Kaggle" or "Colab", where commands are typed into a notebook.
     """
@@ -53,10 +55,15 @@ class Plan:
     mismatches: tuple[Mismatch, ...] = ()
     unfit: tuple[Reason, ...] = ()
     refused: tuple[tuple[Wheel, tuple[Reason, ...]], ...] = ()
-    system: str = ""
-    executable: str = ""
+    here: Terminal = _NONE
+    for_others: Terminal = _NONE
     kind: str = ""
     host: str = ""
+
+    @property
+    def system(self) -> str:
+        """Whose shell the commands are for."""
+        return self.here.system
 
     @property
     def stopped_by(self) -> tuple[Finding, ...]:
@@ -64,24 +71,25 @@ class Plan:
         return tuple(one for one in self.findings if one.stops)
 
     def as_data(self, *, private: bool = False) -> dict[str, Any]:
-        """Values for JSON; with ``private``, no folder of this machine, and "python" for the program."""
-
-        def tell(text: str) -> str:
-            # A switch of cmd.exe, "/S", looks like a path.
-            if not private or len(text) <= 2:
-                return text
-            return "python" if text == self.executable else redact(text)
-
+        """Values for JSON; with ``private``, commands from a folder that names nobody, no path in errors."""
+        terminal = self.for_others if private else self.here
+        wrong = [one.as_data() for one in self.mismatches]
+        for one in wrong if private else ():
+            # What a package said when it was imported, which may name its folder.
+            one["reason"]["came"] = redact(one["reason"]["came"], terminal.names)
         return {
             "outcome": self.outcome,
             "summary": self.summary,
             "kind": self.kind,
             "host": self.host,
-            "steps": [step.as_data(self.system, tell) for step in self.steps],
-            "options": [step.as_data(self.system, tell) for step in self.options],
+            "system": terminal.system,
+            "place": terminal.place,
+            "open_in": terminal.open_in,
+            "steps": [step.as_data(terminal) for step in self.steps],
+            "options": [step.as_data(terminal) for step in self.options],
             "serving": [dict(one) for one in self.serving],
             "findings": [one.as_data() for one in self.findings],
-            "mismatches": [one.as_data() for one in self.mismatches],
+            "mismatches": wrong,
             "unfit": [vars(one) for one in self.unfit],
             "refused": [
                 {"file": wheel.file, "reasons": [vars(one) for one in against]}
@@ -111,8 +119,8 @@ def make_plan(
         "findings": found,
         "mismatches": (*mismatches(environment), *_not_importable(environment, broken or {})),
         "serving": tuple(serving(environment)),
-        "system": environment.system,
-        "executable": pip(environment)[0],
+        "here": in_full(environment, around),
+        "for_others": for_others(environment, around),
         "kind": around.named,
         "host": around.host,
     }

@@ -3,7 +3,8 @@
 import shlex
 from typing import TYPE_CHECKING
 
-from .step import Command, Step, shown
+from .quoting import Command, shown
+from .step import Step
 
 if TYPE_CHECKING:
     from .fix import Fix

@@ -1,17 +1,12 @@
 """One thing to do: the commands, why, and the commands that undo it."""
 
-import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..environment import Environment
+from .quoting import Command
+from .terminal import Terminal
 from .wheel import Wheel
-
-Command = tuple[str, ...]
-
-# What cmd.exe takes for itself outside double quotes.
-_SPECIAL_TO_CMD = frozenset(" \t&|<>()^;,=!%'`~*?[]{}+$#")
 
 
 @dataclass(frozen=True)
@@ -57,52 +52,25 @@ class Step:
     wheel: Wheel | None = None
     sources: tuple[str, ...] = ()
 
-    def as_data(self, system: str, tell: Callable[[str], str] = str) -> dict[str, Any]:
-        """Values for JSON.
-
-        Args:
-            system: Whose command line the text is quoted for.
-            tell: Turns each part of a command, and each text, into what may be shown.
-        """
-        told = [tuple(map(tell, command)) for command in self.commands]
-        back = [tuple(map(tell, command)) for command in self.undo]
+    def as_data(self, terminal: Terminal) -> dict[str, Any]:
+        """Values for JSON, with the commands as they are typed into a terminal."""
+        told, back = terminal.tell(self.commands), terminal.tell(self.undo)
         return {
             "code": self.code,
             "title": self.title,
             "why": list(self.why),
-            "commands": [list(command) for command in told],
-            "shown": [shown(command, system) for command in told],
-            "undo": [list(command) for command in back],
-            "undo_shown": [shown(command, system) for command in back],
-            "by_hand": tell(self.by_hand),
-            "undo_by_hand": tell(self.undo_by_hand),
+            "commands": [list(command) for command in told.commands],
+            "shown": list(told.lines),
+            "missing": told.missing,
+            "undo": [list(command) for command in back.commands],
+            "undo_shown": list(back.lines),
+            "undo_missing": back.missing,
+            "by_hand": self.by_hand,
+            "undo_by_hand": self.undo_by_hand,
             "changes": [vars(change) for change in self.changes],
             "wheel": self.wheel and self.wheel.as_data(),
             "sources": list(self.sources),
         }
-
-
-def shown(command: Command, system: str) -> str:
-    """A command as a person types it, into cmd.exe on Windows, else into a shell."""
-    program, *arguments = command
-    return " ".join([_program(program, system), *(_argument(one, system) for one in arguments)])
-
-
-def _program(program: str, system: str) -> str:
-    # A name without a folder may be one of cmd.exe's own words, which quotes would hide.
-    if "/" not in program and "\\" not in program:
-        return program
-    if system != "windows" and set(program) & set('$`\\"!'):
-        return shlex.quote(program)
-    return f'"{program}"'
-
-
-def _argument(argument: str, system: str) -> str:
-    if system != "windows":
-        return shlex.quote(argument)
-    if '"' in argument or "\n" in argument:
-        raise ValueError(f"cmd.exe can not be handed {argument!r}")
-    return f'"{argument}"' if not argument or set(argument) & _SPECIAL_TO_CMD else argument
 
 
 def pip(environment: Environment, *arguments: str) -> Command:
@@ -112,3 +80,8 @@ def pip(environment: Environment, *arguments: str) -> Command:
     # The stock launch files start the embeddable Python with -s: what pip finds must be what ComfyUI finds.
     isolated = ("-s",) if python is not None and python.embedded else ()
     return (program, *isolated, "-m", "pip", *arguments)
+
+
+def python_of(environment: Environment) -> Command:
+    """The command that starts an environment's own Python."""
+    return pip(environment)[:-2]

@@ -10,7 +10,9 @@ from ..rules import Mismatch
 from ..rules.tables import numbers, row_of_gpu, triton_of
 from . import wheel
 from .gpus import capabilities
-from .step import Change, Command, Step, pip
+from .quoting import Command
+from .remove import remove_folder
+from .step import Change, Step, pip, python_of
 from .surroundings import Surroundings
 from .triton import Triton, triton_for
 from .undo import way_back
@@ -172,13 +174,11 @@ def clear_cache(environment: Environment, around: Surroundings) -> Step | None:
     """Empties what another Triton compiled; None where there is nothing."""
     if not (has_triton(environment) and around.triton_cache_there and around.triton_cache_writable):
         return None
-    windows = environment.system == "windows"
-    command: Command = ("rmdir", "/S", "/Q") if windows else ("rm", "-r", "-f")
     return Step(
         "clear-triton-cache",
         "Empty Triton's cache",
         ("Modules in it were compiled for another Triton and may not load. It fills again by itself.",),
-        commands=((*command, around.triton_cache),),
+        commands=(remove_folder(python_of(environment), around.triton_cache, environment.system),),
         sources=("woct0rdho/triton-windows#14, #21",),
     )
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..environment import Environment
+from ..layout import Layout
 from .dll import file_version
+from .report import names_to_hide
 
 PORTABLE, EMBEDDED, VENV, CONDA, SYSTEM = "portable", "embedded", "venv", "conda", "system"
 RUNTIME = ("msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll")
@@ -27,7 +29,11 @@ class Surroundings:
         kind: PORTABLE, EMBEDDED, VENV, CONDA or SYSTEM.
         host: "Kaggle" or "Colab".
         folder: Where include and libs belong: the folder Python is installed in.
-        comfyui: The folder of the host.
+        comfyui: ComfyUI's folder, where main.py is.
+        base: The folder with its custom_nodes and user, the same one without --base-directory.
+        options: ComfyUI's launch options that say so.
+        home: The user's own folder.
+        names: Of the user and the computer.
         pip: Whether this Python has pip.
         ensurepip: Whether it can get one without a download.
         managed: The system's package manager forbids pip here (PEP 668).
@@ -49,6 +55,10 @@ class Surroundings:
     host: str = ""
     folder: str = ""
     comfyui: str = ""
+    base: str = ""
+    options: tuple[str, ...] = ()
+    home: str = ""
+    names: tuple[str, ...] = ()
     pip: bool = True
     ensurepip: bool = True
     managed: bool = False
@@ -85,22 +95,28 @@ class Around:
     include: str = field(default_factory=lambda: sysconfig.get_path("include"))
     path: tuple[str, ...] = field(default_factory=lambda: tuple(sys.path))
     home: str = field(default_factory=lambda: os.path.expanduser("~"))
+    # Not platform.node(): on Windows it asks what can hang, and COMPUTERNAME says it.
+    computer: str = field(default_factory=lambda: os.uname().nodename if hasattr(os, "uname") else "")
     which: Callable[[str], str | None] = shutil.which
     registry: Any = None
 
 
 def read_surroundings(
-    environment: Environment, comfyui: Path | None = None, around: Around | None = None
+    environment: Environment, layout: Layout | None = None, around: Around | None = None
 ) -> Surroundings:
-    """What is around this Python, and around the ComfyUI in this folder."""
-    around = around or Around()
+    """What is around this Python, and around the ComfyUI with these folders."""
+    layout, around = layout or Layout(), around or Around()
     windows, linux = environment.system == "windows", environment.system == "linux"
     cache = _triton_cache(around)
     return Surroundings(
-        kind=_kind(environment, around, comfyui),
+        kind=_kind(environment, around),
         host=_host(around.environ),
         folder=around.base,
-        comfyui=str(comfyui or ""),
+        comfyui=str(layout.comfyui or ""),
+        base=str(layout.base or ""),
+        options=layout.arguments,
+        home=around.home,
+        names=tuple(names_to_hide(around.environ, around.home, around.computer)),
         pip=any((Path(folder) / "pip" / "__init__.py").is_file() for folder in around.path),
         ensurepip=(Path(around.standard) / "ensurepip" / "__init__.py").is_file(),
         managed=around.prefix == around.base and (Path(around.standard) / "EXTERNALLY-MANAGED").is_file(),
@@ -114,12 +130,12 @@ def read_surroundings(
         compiler=any(around.which(name) for name in _compilers(around.environ)) if linux else None,
         headers=(Path(around.include) / "Python.h").is_file() if linux else None,
         variables={name: around.environ[name] for name in _VARIABLES if around.environ.get(name)},
-        own_python=_own_python(around, comfyui),
+        own_python=_own_python(around, layout),
         other_pip=_other_pip(around),
     )
 
 
-def _kind(environment: Environment, around: Around, comfyui: Path | None) -> str:
+def _kind(environment: Environment, around: Around) -> str:
     if environment.python is not None and environment.python.embedded:
         # ComfyUI portable spells its folder with one "d".
         return PORTABLE if Path(around.base).name.lower() == "python_embeded" else EMBEDDED
@@ -189,15 +205,16 @@ def _compilers(environ: Mapping[str, str]) -> list[str]:
     return [name for name in (environ.get("CC"), "gcc", "clang") if name]
 
 
-def _own_python(around: Around, comfyui: Path | None) -> str:
-    """ComfyUI portable's Python, or a virtual environment in ComfyUI's folder: "" if it is this one."""
-    if comfyui is None:
-        return ""
+def _own_python(around: Around, layout: Layout) -> str:
+    """ComfyUI portable's Python, or a virtual environment in ComfyUI's folders: "" if it is this one."""
+    # Desktop keeps its environment in the base.
+    folders = dict.fromkeys(folder for folder in (layout.comfyui, layout.base) if folder)
     here = Path(around.prefix)
     own = [
-        comfyui.parent / "python_embeded" / "python.exe",
+        *(folder.parent / "python_embeded" / "python.exe" for folder in folders),
         *(
-            comfyui / venv / tail
+            folder / venv / tail
+            for folder in folders
             for venv in (".venv", "venv")
             for tail in ("Scripts/python.exe", "bin/python")
         ),

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from .facts import table
 from .plan import Plan
-from .step import shown
+from .terminal import Terminal
 
 # Of the log of a long session: what did not load stands at its beginning, what went wrong last at its end.
 BEGINNING, END = 500_000, 2_000_000
@@ -32,6 +32,7 @@ class Answer:
         cause: A sentence.
         fix: What to do, in sentences that hold without a plan.
         commands: Those of this machine's plan that do it, as they are to be typed.
+        open_in: Where to type them, where that is not anywhere.
         confidence: How well it is supported: "high", "medium" or "low".
         sources: Where it was reported or is documented.
         general: It says less than others might: they come before it, and on the same line instead of it.
@@ -42,6 +43,7 @@ class Answer:
     cause: str
     fix: str
     commands: tuple[str, ...] = ()
+    open_in: str = ""
     confidence: str = "high"
     sources: tuple[str, ...] = ()
     general: bool = False
@@ -57,14 +59,16 @@ class _Symptom:
     expression: re.Pattern[str]
 
 
-def explain(text: str, plan: Plan | None = None) -> list[Answer]:
+def explain(text: str, plan: Plan | None = None, *, private: bool = False) -> list[Answer]:
     """Every known cause of what a text says, most specific first; empty where it says nothing known.
 
     Args:
         text: A log, a traceback or one line.
         plan: This machine's, to name the very commands; None leaves them out.
+        private: Name no folder of this machine in them.
     """
     text = _plain(text)
+    terminal = (plan.for_others if private else plan.here) if plan else None
     found = []
     for symptom in _symptoms():
         # The last of several is the one that the user sees.
@@ -72,7 +76,7 @@ def explain(text: str, plan: Plan | None = None) -> list[Answer]:
         if matches:
             found.append((symptom.facts, matches[-1]))
     found.sort(key=lambda one: (one[0].get("general", False), -one[1].start()))
-    answers = [_answer(facts, _line(text, match), plan) for facts, match in found]
+    answers = [_answer(facts, _line(text, match), plan, terminal) for facts, match in found]
     told = "\n".join(answer.line for answer in answers if not answer.general)
     return [answer for answer in answers if not (answer.general and answer.line in told)]
 
@@ -114,14 +118,16 @@ def _compiled(expression: str) -> re.Pattern[str]:
     return re.compile(re.sub(r" (?![?*+{)])", r"\\s+", expression), re.IGNORECASE | re.DOTALL)
 
 
-def _answer(facts: dict[str, Any], line: str, plan: Plan | None) -> Answer:
+def _answer(facts: dict[str, Any], line: str, plan: Plan | None, terminal: Terminal | None) -> Answer:
     steps = [step for step in plan.steps if step.code in facts["steps"]] if plan else []
+    lines = terminal.tell(command for step in steps for command in step.commands).lines if terminal else ()
     return Answer(
         code=facts["code"],
         line=line,
         cause=facts["cause"],
         fix=facts["fix"],
-        commands=tuple(shown(command, plan.system) for step in steps for command in step.commands),
+        commands=lines,
+        open_in=terminal.open_in if lines else "",
         confidence=facts["confidence"],
         sources=tuple(facts["sources"]),
         general=facts.get("general", False),

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from .plan import Plan
-from .step import Step, shown
+from .step import Step
 from .symptoms import Answer
+from .terminal import Terminal
 
 
 def plan_lines(plan: Plan, *, versions: bool = True) -> list[str]:
@@ -20,7 +21,7 @@ def plan_lines(plan: Plan, *, versions: bool = True) -> list[str]:
         lines += ["", "Here already, without any install:"]
         lines += [f"  {one['kernel']}: {one['what']}" for one in plan.serving]
     for number, step in enumerate(plan.steps, 1):
-        lines += ["", *_step_lines(f"{number}. {step.title}", step, plan.system)]
+        lines += ["", *_step_lines(f"{number}. {step.title}", step, plan.here)]
     if plan.unfit:
         lines += ["", "What does not fit:"]
         lines += [f"  {reason.with_code}" for reason in plan.unfit]
@@ -28,13 +29,12 @@ def plan_lines(plan: Plan, *, versions: bool = True) -> list[str]:
         lines += ["", "The nearest files, and what would have to be otherwise for them:"]
         lines += [f"  {wheel.file}: {'; '.join(map(str, against))}" for wheel, against in plan.refused]
     for step in plan.options:
-        lines += ["", *_step_lines(f"Another way: {step.title}", step, plan.system)]
+        lines += ["", *_step_lines(f"Another way: {step.title}", step, plan.here)]
     if any(step.commands for step in (*plan.steps, *plan.options)):
-        if plan.system == "windows":
-            lines += [
-                "",
-                "The commands are for cmd.exe; in PowerShell put & and a space before the first quote.",
-            ]
+        lines += ["", plan.here.open_in] if plan.here.open_in else []
+        if plan.system == "windows" and any(line.lstrip().startswith('"') for line in lines):
+            told = "The commands are for cmd.exe; in PowerShell put & and a space before a first quote."
+            lines += ["", told]
         if plan.host:
             lines += ["", "In a cell of the notebook put ! before each command."]
     return lines
@@ -54,14 +54,15 @@ def answer_lines(answers: list[Answer]) -> list[str]:
     return lines[1:]
 
 
-def _step_lines(title: str, step: Step, system: str) -> Iterator[str]:
+def _step_lines(title: str, step: Step, terminal: Terminal) -> Iterator[str]:
+    told, back = terminal.tell(step.commands), terminal.tell(step.undo)
     yield title
     yield from (f"   {line}" for line in step.why)
     if step.by_hand:
         yield f"   By hand: {step.by_hand}"
-    yield from (f"     {shown(command, system)}" for command in step.commands)
+    yield from (f"     {line}" for line in (*told.lines, told.missing) if line)
     if step.undo or step.undo_by_hand:
         yield "   To go back:"
-        yield from (f"     {shown(command, system)}" for command in step.undo)
+        yield from (f"     {line}" for line in (*back.lines, back.missing) if line)
         if step.undo_by_hand:
             yield f"     {step.undo_by_hand}"

@@ -2,7 +2,8 @@
 
 from ..environment import Environment
 from . import wheel
-from .step import Command, pip
+from .quoting import Command
+from .step import pip
 
 # Of these every release stays in the package registry, so a version alone names the file.
 _IN_THE_REGISTRY = ("triton", "triton-windows")

@@ -7,13 +7,15 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..environment import Environment
+from ..layout import Layout
 from . import backup, other_python
 from .described import read_machine
-from .fix import python_of, write_fix
+from .fix import write_fix
 from .launcher import write_launcher
 from .plan import NOTHING_FITS, REPAIR, Plan, make_plan
+from .quoting import shown
 from .report import names_to_hide
-from .step import Step
+from .step import Step, python_of
 from .surroundings import Surroundings, read_surroundings
 from .symptoms import decode, explain, read_ends
 from .text import answer_lines, plan_lines
@@ -135,9 +137,9 @@ def is_asked(options: Namespace) -> bool:
     return options.plan or options.write_fix is not None or options.write_launcher is not None
 
 
-def run(options: Namespace, environment: Environment, comfyui: Path | None, pack: Path) -> int:
+def run(options: Namespace, environment: Environment, layout: Layout, pack: Path) -> int:
     """Plans, and writes what is asked for."""
-    around = read_surroundings(environment, comfyui)
+    around = read_surroundings(environment, layout)
     plan = make_plan(environment, around, sage3=options.sage3)
     code = outcome(plan)
     if options.plan:
@@ -177,7 +179,7 @@ def _fix(file: Path, plan: Plan, environment: Environment, pack: Path) -> int:
         sys.stderr.write(f"There is nothing to put into a script. {plan.summary} Nothing was written.\n")
         return REFUSED
     write_fix(file, plan, environment, pack, before=_backup_first(environment, pack))
-    start = f'"{file}"' if plan.system == "windows" else f'sh "{file}"'
+    start = shown((str(file),) if plan.system == "windows" else ("sh", str(file)), plan.system)
     sys.stderr.write(f"{file} is written. Read it, close ComfyUI, then start it: {start}\n")
     return FINE
 

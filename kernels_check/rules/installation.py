@@ -51,7 +51,11 @@ def headers_missing(environment: Environment) -> Iterator[Mismatch]:
     library = f"python{''.join(map(str, python.minor))}.lib"
     version = ".".join(map(str, python.minor))
     yield Mismatch(
-        Reason("python-headers", f"include/Python.h and libs/{library} beside python.exe", "neither or one"),
+        Reason(
+            "python-headers",
+            f"Python.h in include and {library} in libs, both beside python.exe",
+            "neither or one",
+        ),
         about=triton[0],
         do=f"Copy the folders include and libs of a Python {version} into the folder of python.exe.",
         source=tables()["python_headers"]["source"],

@@ -34,7 +34,11 @@ def running(attention, monkeypatch, tmp_path):
     )
     server = SimpleNamespace(app=web.Application(), prompt_queue=queue)
     monkeypatch.setitem(sys.modules, "server", SimpleNamespace(PromptServer=SimpleNamespace(instance=server)))
-    folders = SimpleNamespace(get_user_directory=lambda: str(tmp_path), base_path=str(tmp_path))
+    folders = SimpleNamespace(
+        __file__=str(tmp_path / "folder_paths.py"),
+        get_user_directory=lambda: str(tmp_path),
+        base_path=str(tmp_path),
+    )
     monkeypatch.setitem(sys.modules, "folder_paths", folders)
     monkeypatch.setattr(proofs, "PROOFS", proofs.Proofs())
     monkeypatch.setattr(proofs.check, "check", check)
@@ -79,10 +83,22 @@ def test_the_next_start_checks_nothing(running):
     running.background.start()
     asyncio.run(_serve(running))
     running.server.app = running.web.Application()
-    own = len(running.server.app.on_startup)
+    tried = list(running.tried)
     proofs.PROOFS.__init__()
     running.background.start()
-    assert len(running.server.app.on_startup) == own and set(proofs.PROOFS.of(GPU)) == set(proofs.backends())
+    asyncio.run(_serve(running))
+    assert running.tried == tried and set(proofs.PROOFS.of(GPU)) == set(proofs.backends())
+
+
+def test_folders_that_cannot_be_written_down_keep_no_server_from_starting(running, monkeypatch, caplog):
+    def fail(*arguments):
+        raise RuntimeError("no such folder")
+
+    monkeypatch.setattr(running.background.layout, "tell", fail)
+    caplog.set_level("INFO")
+    running.background.start()
+    asyncio.run(_serve(running))
+    assert running.tried and "no such folder" in caplog.text
 
 
 def test_whatever_fails_in_it_the_pack_is_not_lost(running, monkeypatch, caplog):

@@ -85,8 +85,10 @@ def step(code: str, title: str, shown: list[str], undo: list[str]) -> dict:
         "why": ["Triton belongs to one release of torch."],
         "commands": [],
         "shown": shown,
+        "missing": "",
         "undo": [],
         "undo_shown": undo,
+        "undo_missing": "",
         "by_hand": "",
         "undo_by_hand": "",
         "changes": [{"name": "triton-windows", "before": "3.4.0", "after": "triton-windows>=3.6,<3.7"}],
@@ -95,9 +97,9 @@ def step(code: str, title: str, shown: list[str], undo: list[str]) -> dict:
     }
 
 
-INSTALL = 'python -s -m pip install "triton-windows>=3.6,<3.7"'
-GO_BACK = "python -s -m pip install triton-windows==3.4.0"
-OPTION = "python -s -m pip install kernels"
+INSTALL = '.\\python_embeded\\python.exe -s -m pip install "triton-windows>=3.6,<3.7"'
+GO_BACK = ".\\python_embeded\\python.exe -s -m pip install triton-windows==3.4.0"
+OPTION = ".\\python_embeded\\python.exe -s -m pip install kernels"
 
 
 def plan() -> dict:
@@ -115,6 +117,9 @@ def plan() -> dict:
             "summary": "Triton does not belong to this torch; the step below mends it.",
             "kind": "the embedded Python of ComfyUI portable",
             "host": "",
+            "system": "windows",
+            "place": "portable",
+            "open_in": "Open the folder of ComfyUI portable in Explorer and type cmd.",
             "steps": [step("triton", "Install the Triton that belongs to torch 2.11", [INSTALL], [GO_BACK])],
             "options": [step("hub-kernel", "See what the Hub has", [OPTION], [])],
             "serving": [{"kernel": "sdpa-cudnn", "what": "cuDNN attention of PyTorch", "as_well": "yes"}],

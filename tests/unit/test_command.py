@@ -216,8 +216,8 @@ def test_the_whole_check_ends_with_the_plan_and_its_json_holds_it(on_a_4090, mon
     data = json.loads(capsys.readouterr().out)
     assert {"environment", "kernels", "mismatches", "limits", "plan"} <= set(data)
     assert data["plan"]["outcome"] == "install"
-    # Programs pass it on: it names no folder of this machine.
-    assert "python_embeded\\\\python.exe" not in json.dumps(data["plan"])
+    # For this machine: a command is there whole.
+    assert data["plan"]["steps"][0]["commands"][0][0] == PLAIN_WINDOWS.python.executable
 
 
 def test_what_kernels_die_of_is_explained_and_planned_for(on_a_4090, monkeypatch, tmp_path, capsys):

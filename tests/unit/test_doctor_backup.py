@@ -293,7 +293,7 @@ def test_an_embedded_python_goes_back_with_the_python_of_its_own_backup_wherever
     # Named by the folder of ComfyUI portable, as well.
     assert command.main(["backup", "one", "--python", str(folder.parent)]) == 0
     kept = folder.parent / "python_embeded_backups" / "one" / "files" / "python.exe"
-    assert f'"{kept}" -B -s ' in capsys.readouterr().out and kept.read_bytes() == b"MZ"
+    assert f"{kept} -B -s " in capsys.readouterr().out and kept.read_bytes() == b"MZ"
     folder.parent.rename(tmp_path / "moved")
     moved = tmp_path / "moved" / "python_embeded"
     (moved / "python.exe").write_bytes(b"broken")

@@ -18,11 +18,14 @@ from types import SimpleNamespace
 
 import pytest
 from packaging import tags
-from sagekit.kernels_check.doctor import DoctorError, Surroundings, make_plan, verbs, wheel
+from sagekit.kernels_check.doctor import DoctorError, Surroundings, make_plan, read_surroundings, verbs, wheel
 from sagekit.kernels_check.doctor.fix import write_fix
 from sagekit.kernels_check.doctor.launcher import write_launcher
-from sagekit.kernels_check.doctor.step import Step, shown
+from sagekit.kernels_check.doctor.quoting import shown
+from sagekit.kernels_check.doctor.step import Step
 from sagekit.kernels_check.environment import Driver, Environment, Gpu, Package, Python, Torch
+from sagekit.kernels_check.layout import Layout
+from support import shells
 from support.environments import PLAIN_WINDOWS, WINDOWS_312, WINDOWS_313, sage, with_packages
 
 PACK = Path(__file__).resolve().parents[2]
@@ -463,6 +466,7 @@ def wine(tmp_path_factory):
 
     run.python = windows_path(python)
     run.folder = home
+    run.windows = windows_path
     return run
 
 
@@ -611,6 +615,125 @@ def test_the_launch_file_of_a_posix_system_starts_this_python(tmp_path, flag):
     file = write_launcher(None, machine, Surroundings(kind="venv", comfyui=str(comfyui)), flag=flag)
     done = subprocess.run([str(file), "--port", "1"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str([*(["--use-sage-attention"] if flag else []), "--port", "1"])
+
+
+SIGNS = ["a b", "R&D (x)", "100% %TEMP% !x!", "a^b, it's; c=d", "caf\u00e9 \u0416"]
+MAIN = "import os, sys\nprint(os.getcwd())\nprint(sys.argv[1:])\n"
+
+
+@pytest.mark.parametrize(
+    "name", [*SIGNS, "a\nb", '$(touch ran) `touch ran` "$HOME" ; touch ran', "-x \\ 'y' \"z\""]
+)
+def test_the_sh_starts_comfyui_in_any_folder_and_nothing_else(tmp_path, name, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    comfyui = tmp_path / name / "ComfyUI"
+    comfyui.mkdir(parents=True)
+    (comfyui / "main.py").write_text(MAIN)
+    python = tmp_path / name / "python"
+    python.symlink_to(sys.executable)
+    around = Surroundings(kind="venv", comfyui=str(comfyui), base=str(comfyui))
+    file = write_launcher(None, environment(python), around, flag=False)
+    done = subprocess.run([str(file), "a b", "$x"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == f"{comfyui}\n{['a b', '$x']}\n" and done.stderr == ""
+    assert {one.name for one in tmp_path.iterdir()} == {name}
+
+
+def test_with_a_base_directory_it_lies_there_and_names_it_and_the_user_folder(tmp_path):
+    base, comfyui = tmp_path / "my base", tmp_path / "ComfyUI"
+    for folder in (base, comfyui):
+        folder.mkdir()
+    (comfyui / "main.py").write_text(MAIN)
+    layout = Layout(comfyui, base, tmp_path / "users")
+    around = read_surroundings(environment(Path(sys.executable)), layout)
+    file = write_launcher(None, environment(Path(sys.executable)), around, flag=True)
+    assert file == base / "run_sagekit.sh"
+    done = subprocess.run([str(file)], capture_output=True, text=True, check=True, cwd="/")
+    options = ["--base-directory", str(base), "--user-directory", str(tmp_path / "users")]
+    assert done.stdout == f"{comfyui}\n{[*options, '--use-sage-attention']}\n"
+    unknown = Surroundings(base=str(base))
+    with pytest.raises(DoctorError, match="not known until ComfyUI has run"):
+        write_launcher(None, environment(Path(sys.executable)), unknown, flag=False)
+
+
+def launched(lines: list[str], place: str) -> tuple[str, list[str]]:
+    """The folder and the command of a written .bat, read by cmd.exe's rules."""
+    variables = {"~dp0": "", "TEMP": "elsewhere", "x": "y"}
+    (folder,) = [line.partition("/d ")[2] for line in lines if line.startswith("cd ")]
+    (start_line,) = [line for line in lines if "main.py" in line]
+    assert start_line.endswith(" %*")
+    there = folder.replace("%~dp0", place.replace("%", "%%"))
+    return (
+        shells.of_cmd(there, variables, batch=True)[0],
+        shells.of_cmd(start_line.removesuffix(" %*"), variables, batch=True),
+    )
+
+
+@pytest.mark.parametrize("name", SIGNS)
+@pytest.mark.parametrize("kind", ["portable", "venv"])
+def test_the_bat_starts_comfyui_in_any_folder_and_nothing_else(tmp_path, name, kind):
+    comfyui = tmp_path / name / name
+    comfyui.mkdir(parents=True)
+    python = replace(WINDOWS_313.python, executable=rf"D:\{name}\python.exe", embedded=kind == "portable")
+    machine = replace(WINDOWS_313, python=python)
+    around = Surroundings(kind=kind, comfyui=str(comfyui), base=str(comfyui))
+    elsewhere = tmp_path / "mine.bat"
+    for file in (None, elsewhere):
+        data = write_launcher(file, machine, around, flag=False).read_bytes()
+        # Letters of its own are read only after the console was told that they are UTF-8.
+        assert data.isascii() or data.startswith(b"@echo off\r\nchcp 65001 >nul\r\n")
+        home = str(comfyui.parent if kind == "portable" else comfyui)
+        folder, command = launched(data.decode().split("\r\n"), home)
+        assert folder == home
+        if kind == "portable":
+            start = [r".\python_embeded\python.exe", "-s", rf"{name}\main.py", "--windows-standalone-build"]
+            assert command == start
+        else:
+            assert command == [rf"D:\{name}\python.exe", "main.py"]
+
+
+# Wine itself reads what %~dp0 stood for once more, and its trace has other letters as numbers.
+@pytest.mark.parametrize(
+    ("folder", "name"), [("a b", "a b"), ("R&D (x) !x!", "R&D (x)"), (SIGNS[3], SIGNS[3]), ("c d", SIGNS[2])]
+)
+def test_under_wine_the_bat_of_a_folder_with_signs_starts_comfyui_and_nothing_else(wine, folder, name):
+    home = wine.folder / folder
+    (home / name).mkdir(parents=True)
+    (home / "python_embeded").mkdir()
+    shutil.copy(wine.folder / "python.exe", home / "python_embeded")
+    around = Surroundings(kind="portable", comfyui=str(home / name), base=str(home / name))
+    code, said, calls = wine(write_launcher(None, WINDOWS_313, around, flag=False), "\r\n")
+    assert code == 0 and [call[1:] for call in calls] == [
+        ["-s", f"{name}\\main.py", "--windows-standalone-build"]
+    ], said
+
+
+def test_under_wine_nothing_starts_where_the_folder_is_gone(wine):
+    (wine.folder / "python_embeded").mkdir(exist_ok=True)
+    shutil.copy(wine.folder / "python.exe", wine.folder / "python_embeded")
+    gone = str(wine.folder / "gone & away" / "ComfyUI")
+    around = Surroundings(kind="portable", comfyui=gone, base=gone)
+    file = write_launcher(wine.folder / "gone.bat", WINDOWS_313, around, flag=False)
+    code, said, calls = wine(file, "\r\n")
+    assert calls == [] and code == 1 and "not where it was" in said
+
+
+def test_under_wine_the_lines_of_a_plan_run_from_the_folder_that_it_names(wine):
+    """As they are copied from a page: the folder of the portable is known to who reads it alone."""
+    home = wine.folder / "100% R&D (x)"
+    (home / "python_embeded").mkdir(parents=True)
+    shutil.copy(wine.folder / "python.exe", home / "python_embeded")
+    own = replace(WINDOWS_313.python, executable=wine.windows(home) + r"\python_embeded\python.exe")
+    machine = with_packages(
+        replace(WINDOWS_313, python=own), triton_windows=Package("3.6.0.post26"), sageattention=None
+    )
+    (triton, *_), plan = (made := make_plan(machine, Surroundings("portable"))).steps, made
+    told = plan.as_data(private=True)["steps"][0]
+    assert told["shown"] and not any("R&D" in line for line in told["shown"])
+    file = home / "typed.bat"
+    file.write_text("@echo off\n" + "\n".join((*told["shown"], *told["undo_shown"])) + "\n", newline="\r\n")
+    code, said, calls = wine(file, "")
+    assert code == 0, said
+    assert [call[1:] for call in calls] == [list(one[1:]) for one in (*triton.commands, *triton.undo)]
 
 
 def test_without_a_comfyui_there_is_no_launch_file():

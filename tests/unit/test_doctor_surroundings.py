@@ -11,6 +11,7 @@ from sagekit.kernels_check.doctor.findings import findings
 from sagekit.kernels_check.doctor.plan import REPAIR, make_plan
 from sagekit.kernels_check.doctor.surroundings import Around
 from sagekit.kernels_check.environment import InstalledFile, Package
+from sagekit.kernels_check.layout import Layout
 from support.environments import LAPTOP, PLAIN_WINDOWS, RTX_4090, WINDOWS_313, sage, with_packages
 
 PORTABLE = Surroundings(kind="portable", folder=r"C:\portable\python_embeded")
@@ -259,9 +260,9 @@ def test_the_python_that_lies_with_comfyui_is_found_from_another_one(tmp_path):
     place = around(tmp_path)
     own = tmp_path / "python_embeded" / "python.exe"
     own.write_text("")
-    assert read_surroundings(WINDOWS_313, comfyui, place).own_python == ""
+    assert read_surroundings(WINDOWS_313, Layout(comfyui), place).own_python == ""
     another = replace(place, prefix="/usr", base="/usr")
-    assert read_surroundings(RTX_4090, comfyui, another).own_python == str(own)
+    assert read_surroundings(RTX_4090, Layout(comfyui), another).own_python == str(own)
 
 
 def test_a_virtual_environment_in_comfyui_is_its_own_also_through_links(tmp_path):
@@ -271,8 +272,11 @@ def test_a_virtual_environment_in_comfyui_is_its_own_also_through_links(tmp_path
     link = tmp_path / "link"
     link.symlink_to(comfyui)
     inside = around(tmp_path, prefix=str(link / ".venv"))
-    assert read_surroundings(RTX_4090, comfyui, inside).own_python == ""
-    assert read_surroundings(RTX_4090, comfyui, around(tmp_path, prefix="/usr")).own_python.endswith("python")
+    another = around(tmp_path, prefix="/usr")
+    # Desktop has it in the base directory.
+    for layout in (Layout(comfyui), Layout(None, comfyui), Layout(tmp_path / "elsewhere", comfyui)):
+        assert read_surroundings(RTX_4090, layout, inside).own_python == ""
+        assert read_surroundings(RTX_4090, layout, another).own_python.endswith("python")
 
 
 def test_this_very_machine_can_be_read():
@@ -298,5 +302,5 @@ def test_another_python_is_answered_with_the_line_that_starts_it(tmp_path, place
     for named in (tmp_path, file):
         with pytest.raises(DoctorError, match="is another Python") as error:
             other_python.expect(named, Path("/pack"), "/usr/bin/python3")
-        assert f'"{file}" -s "/pack/kernels_check"' in str(error.value)
+        assert f"{file} -s /pack/kernels_check" in str(error.value)
         other_python.expect(named, Path("/pack"), str(file))

@@ -7,6 +7,7 @@ import pytest
 from sagekit import web_api
 from sagekit.kernels_check import doctor
 from sagekit.kernels_check.environment import read_environment
+from sagekit.kernels_check.layout import Layout
 from sagekit.kernels_check.verdicts import Verdict
 
 WHEEL = "https://example.com/releases/download/v2/sage-2.2+cu130-cp310-abi3-win_amd64.whl"
@@ -46,7 +47,7 @@ def test_the_plan_says_what_the_errors_of_kernels_mean_and_is_made_anew_for_a_ne
     found = {"GPU": {"sage2-int8-fp8": Verdict("not-importable", None, error)}}
 
     async def ask() -> list[dict]:
-        plans = web_api.Plans(tmp_path)
+        plans = web_api.Plans(Layout(tmp_path, tmp_path))
         return [await plans.of(now, {}), await plans.of(now, found), await plans.of(now, dict(found))]
 
     before, after, again = asyncio.run(ask())
@@ -61,7 +62,7 @@ def test_the_plan_is_made_once_off_the_event_loop_and_again_after_a_change(made,
     now, later = read_environment(tmp_path, ()), read_environment(tmp_path, ("cpu",))
 
     async def ask() -> list[dict]:
-        plans = web_api.Plans(tmp_path)
+        plans = web_api.Plans(Layout(tmp_path, tmp_path))
         together = await asyncio.gather(plans.of(now), plans.of(now))
         assert len(made) == 1
         return [*together, await plans.of(later)]

@@ -99,6 +99,37 @@ def test_each_command_of_the_plan_and_its_way_back_can_be_copied(panel, tmp_path
         assert copied(panel, button) == command
 
 
+def test_the_plan_says_where_its_commands_are_to_be_typed(panel, tmp_path):
+    plan = part(panel, "plan")
+    (told,) = plan.locator(".sagekit-place").all_inner_texts()
+    assert "In Explorer, open the folder of ComfyUI portable" in told and "PowerShell" in told
+    panel.page.screenshot(tmp_path / "place.png")
+    answers = {
+        ("linux", "comfyui", ""): "Open a terminal in ComfyUI's folder",
+        ("linux", "anywhere", ""): "any folder will do",
+        ("linux", "anywhere", "Kaggle"): "In a cell of the notebook.",
+        ("linux", "a place of a later version", ""): "In a cell of the notebook.",
+    }
+    for (system, place, host), words in answers.items():
+        answer = copy.deepcopy(web_answers.plan())
+        more = {"system": system, "place": place, "host": host, "open_in": "In a cell of the notebook."}
+        answer["plan"] |= more
+        panel.answer(plan=answer)
+        plan.locator(".sagekit-place").filter(has_text=words).wait_for()
+
+
+def test_where_there_is_no_command_there_is_a_sentence_and_no_button(panel):
+    answer = copy.deepcopy(web_answers.plan())
+    gone = {"shown": [], "undo_shown": [], "missing": "Not shown here.", "undo_missing": "Nor is this."}
+    answer["plan"]["steps"][0] |= gone
+    answer["plan"]["options"] = []
+    panel.answer(plan=answer)
+    plan = part(panel, "plan")
+    plan.get_by_text("Not shown here.").wait_for()
+    assert plan.get_by_text("Nor is this.").is_visible()
+    assert plan.get_by_role("button").count() == 0 and plan.locator(".sagekit-place").count() == 0
+
+
 def test_the_plan_says_what_an_error_of_a_kernel_means(panel):
     shown = part(panel, "plan").inner_text()
     (answer,) = web_answers.plan()["plan"]["answers"]

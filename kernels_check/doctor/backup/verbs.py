@@ -8,7 +8,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from ...environment import Environment
-from ..step import Command, Step, shown
+from ..quoting import Command, shown
+from ..step import Step
 from ..trouble import DoctorError
 from . import disk, manifest, place, processes, restoration, shelf, snapshot, swap
 from .place import EMBEDDED, Place

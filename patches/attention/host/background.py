@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ....kernels_check import check, verdicts
+from ....kernels_check import check, layout
 from ....kernels_check.environment import fingerprint, read_environment, with_gpus_from_torch
 from ... import messages
 from .. import proofs, routes
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 # The startup hook loads the check by its path, before the pack is a package.
 _HOOK = "sagekit_kernels_check.startup"
+_PACK = Path(__file__).parents[3]
 _FLAGS = ("use_sage_attention", "use_flash_attention", "use_ck_attention", "cpu")
 
 
@@ -36,25 +37,38 @@ def _start() -> None:
     from server import PromptServer
 
     flags = tuple(flag for flag in _FLAGS if getattr(args, flag, False))
-    folder = Path(folder_paths.get_user_directory()) / "sagekit"
+    here = layout.of_server(folder_paths)
     gpus = _gpus()
-    environment = read_environment(Path(folder_paths.base_path), flags)
+    environment = read_environment(here.comfyui, flags)
     # torch is loaded and in use here, so asking it costs nothing.
     environment = with_gpus_from_torch(environment) if gpus else environment
-    proofs.PROOFS.read(folder / verdicts.FILE_NAME, environment)
-    routes.TIMES.read(folder / routes.FILE_NAME, fingerprint(environment))
+    proofs.PROOFS.read(here.verdicts, environment)
+    routes.TIMES.read(here.kept / routes.FILE_NAME, fingerprint(environment))
     _tell_of_start()
     server = getattr(PromptServer, "instance", None)
-    if server is None or not any(proofs.to_check(gpu) for gpu in gpus):
+    if server is None:
         return
 
     async def begin(app) -> None:
+        _write_down(here)
+        if not any(proofs.to_check(gpu) for gpu in gpus):
+            return
         thread = threading.Thread(
             target=_check, args=(server, gpus), name="SageKit kernel check", daemon=True
         )
         thread.start()
 
     server.app.on_startup.append(begin)
+
+
+def _write_down(here: layout.Layout) -> None:
+    """Where this ComfyUI's folders are, for a check by hand. It only misses what it would not be told."""
+    try:
+        trouble = layout.tell(here, _PACK)
+    except Exception as error:  # In the server's own start, which it must not end.
+        trouble = f"{type(error).__name__}: {error}"
+    if trouble:
+        log.info("SageKit: a check by hand will not know this ComfyUI's folders: %s", trouble)
 
 
 def _tell_of_start() -> None:

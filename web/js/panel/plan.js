@@ -16,6 +16,17 @@ const OUTCOMES = {
   "nothing-fits": "outcomeNothingFits",
 };
 
+// Where a terminal is to be opened. The folder of others is told in the server's own words.
+/** @type {Record<string, string>} */
+const PLACES = {
+  portable: "placePortable",
+  comfyui: "placeComfyui",
+  base: "placeBase",
+  venv: "placeVenv",
+  conda: "placeConda",
+  python: "placePython",
+};
+
 export function plan() {
   return section("plan", write, () => JSON.stringify(state.plan));
 }
@@ -32,7 +43,7 @@ function write(body) {
   const parts = [
     make("p.outcome", {}, make("strong", {}, outcome ? say(outcome) : found.outcome)),
     make("p", {}, found.summary || say("nothingYet")),
-    commands && make("p.quiet", {}, say("planPython", { kind: found.kind || say("unknown") })),
+    commands && openIn(found),
     listOf("steps", found.steps, "ol"),
     listOf("options", found.options, "ul"),
     list(say("findings"), findings.map(finding)),
@@ -45,6 +56,16 @@ function write(body) {
   body.replaceChildren(...parts.flat().filter(Boolean));
 }
 
+/** Commands are told from a folder that names nobody; here is which. @param {any} found */
+function openIn({ place, host, system, open_in: told }) {
+  const key = PLACES[place];
+  const windows = system === "windows";
+  let text = told;
+  if (key && !host) text = say(windows ? "openInWindows" : "openIn", { place: say(key) });
+  else if (place === "anywhere" && !host) text = say("openAnywhere");
+  return text ? make("p.place", {}, icon("folder-open"), make("span", {}, text)) : null;
+}
+
 /** @param {string} heading @param {any[] | undefined} steps @param {string} tag */
 function listOf(heading, steps, tag) {
   if (!steps?.length) return null;
@@ -53,18 +74,20 @@ function listOf(heading, steps, tag) {
 
 /** @param {any} one */
 function step(one) {
-  const back = one.undo_shown?.length || one.undo_by_hand;
+  const back = one.undo_shown?.length || one.undo_by_hand || one.undo_missing;
   return [
     make("strong", {}, one.title),
     (one.why ?? []).map((/** @type {string} */ why) => make("p", {}, why)),
     one.by_hand && make("p", {}, one.by_hand),
     (one.shown ?? []).map(command),
+    one.missing && make("p.missing", {}, one.missing),
     one.wheel?.file && make("p.quiet", {}, say("file", { file: one.wheel.file })),
     one.changes?.length > 0 && make("p.quiet", {}, say("changes", { changes: one.changes.map(change).join(", ") })),
     back && [
       make("p.quiet", {}, `${say("undo")}:`),
       one.undo_by_hand && make("p", {}, one.undo_by_hand),
       (one.undo_shown ?? []).map(command),
+      one.undo_missing && make("p.missing", {}, one.undo_missing),
     ],
     one.sources?.length > 0 && make("p.quiet", {}, say("sources", { sources: one.sources.join(", ") })),
   ];
