@@ -1,0 +1,23 @@
+"""The demo by itself, for a Python that has torch: ``<python> dev/demo``."""
+
+import sys
+from pathlib import Path
+
+# The pack's folder is on sys.path for this one import alone: its nodes/ could stand for another package.
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+from dev import PACK, packages, say  # noqa: E402
+
+del sys.path[0]
+
+
+def main() -> int:
+    packages.load("sagekit", PACK)
+    from sagekit.dev.demo.story import tell
+
+    for line in tell():
+        say(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
