@@ -20,7 +20,16 @@ import tempfile
 from pathlib import Path
 
 from dev import DEMO, PACK, MissingError, comfyui, pythons, say
-from dev.environment import TEST_MODULES, VENV, check_place, environment, groups_for, has_torch, torch_in
+from dev.environment import (
+    TEST_MODULES,
+    VENV,
+    check_place,
+    environment,
+    groups_for,
+    groups_for_tests,
+    has_torch,
+    torch_in,
+)
 from dev.installer import python_in
 
 EXIT_SOMETHING_MISSING = 3
@@ -72,8 +81,7 @@ def test(pytest_arguments: list[str]) -> int:
     folder = comfyui.found()
     if folder is None:
         say("ComfyUI: none found; the tests that need one are skipped")
-    development = ["-r", str(PACK / "requirements-dev.txt")]
-    python = environment({**groups_for(folder), "development": development}, ("torch", *TEST_MODULES))
+    python = environment(groups_for_tests(folder), ("torch", *TEST_MODULES))
     # The tests of one file share servers. Some run apart: a process has ComfyUI on the GPU or on the CPU, and
     # while a browser is driven, its process has an event loop that runs, and others need one of their own.
     side_by_side = ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", *pytest_arguments]

@@ -1,7 +1,7 @@
 """Where ComfyUI's desktop programs put a ComfyUI and its Python.
 
-Comfy Desktop (since June 2026) keeps installs in a folder of its own, each whole with main.py and .venv. Before
-it, ComfyUI Desktop had ComfyUI's source among its own files, and custom_nodes, models and .venv in a base
+Comfy Desktop (since June 2026) keeps installs in a folder of its own, each with main.py and .venv. Before it,
+ComfyUI Desktop had ComfyUI's source among its own files, and custom_nodes, models and .venv in a base
 directory that its settings name.
 https://docs.comfy.org/installation/desktop and https://github.com/Comfy-Org/desktop, read on 2026-11-26.
 """

@@ -16,7 +16,7 @@ VENV = Path(NAMED or PACK / ".venv").expanduser().absolute()
 # In an environment without this file nothing is ever installed: somebody else made it.
 STAMP = "sagekit-installed.json"
 
-# What the tests need, of requirements-dev.txt.
+# What of requirements-dev.txt the tests import.
 TEST_MODULES = ("pytest", "pytest_timeout", "xdist", "ruff")
 _UNFINISHED = "unfinished"
 
@@ -41,6 +41,13 @@ def groups_for(host: Path | None) -> dict[str, list[str]]:
         return {"torch": torch_builds.ALONE}
     # One call, so that nothing in the host's list replaces the pair.
     return {"host": [*torch_builds.WITH_HOST, "-r", str(host / "requirements.txt")]}
+
+
+def groups_for_tests(host: Path | None) -> dict[str, list[str]]:
+    """The same to run the tests. What drives a browser comes with a host, which has the page."""
+    development = {"development": ["-r", str(PACK / "requirements-dev.txt")]}
+    browser = {"browser": ["-r", str(PACK / "requirements-browser.txt")]} if host else {}
+    return groups_for(host) | development | browser
 
 
 def environment(groups: dict[str, list[str]], modules: Sequence[str] = ("torch",)) -> Path:
