@@ -41,8 +41,8 @@ def make(venv: Path) -> None:
         )
     if not runs(python_in(venv), "-c", ""):
         raise MissingError(
-            f"a file system that lets programs start: {python_in(venv)} does not; set SAGEKIT_VENV to a place "
-            f"on another"
+            f"a file system that lets programs start: {python_in(venv)} does not; set SAGEKIT_VENV to a "
+            f"folder on another"
         )
 
 
@@ -87,15 +87,15 @@ def install(python: Path, arguments: list[str], extra_index: str | None = None) 
             f"SAGEKIT_VENV to another place, and start again"
         )
     raise MissingError(
-        "packages that could not be installed (the reason is above); without a network, start again with one, "
-        "or set PIP_INDEX_URL to an index that can be reached"
+        "packages that could not be installed (the reason is above); without a network, start again with "
+        "one, or set PIP_INDEX_URL to an index that can be reached"
     )
 
 
 def _installer(python: Path, several_indexes: bool) -> list[str]:
     """The command that installs into an environment."""
-    # Twice quiet: errors, but not each retry of each package. Bytecode is made of what is imported, not of all:
-    # 125 MiB less with torch alone, 290 MiB with ComfyUI's packages.
+    # Twice quiet: errors, but not each retry of each package. Bytecode is made of what is imported, not of
+    # everything: 125 MiB less with torch alone, 290 MiB with ComfyUI's packages.
     quiet = ["install", "-qq", "--no-compile", "--disable-pip-version-check", "--no-input"]
     if runs(python, "-m", "pip", "--version"):
         return [str(python), "-m", "pip", *quiet]
