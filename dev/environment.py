@@ -44,10 +44,13 @@ def groups_for(host: Path | None) -> dict[str, list[str]]:
 
 
 def groups_for_tests(host: Path | None) -> dict[str, list[str]]:
-    """The same to run the tests. What drives a browser comes with a host, which has the page."""
+    """The same to run the tests; a browser is driven where a host has a page for it."""
     development = {"development": ["-r", str(PACK / "requirements-dev.txt")]}
-    browser = {"browser": ["-r", str(PACK / "requirements-browser.txt")]} if host else {}
-    return groups_for(host) | development | browser
+    # Without numpy, which every host brings, torch warns into whatever a test reads.
+    more = (
+        {"browser": ["-r", str(PACK / "requirements-browser.txt")]} if host else {"numpy": ["numpy>=1.25.0"]}
+    )
+    return groups_for(host) | development | more
 
 
 def environment(groups: dict[str, list[str]], modules: Sequence[str] = ("torch",)) -> Path:

@@ -123,8 +123,8 @@ def _may_run(name: str) -> bool:
 
 def _guarded(model: Model, kernels: Kernels, log: list[str]) -> Iterator[str]:
     yield f"\n3. The guard. {FAULTY} is named on the node. From step {LOUD_STEP} on, values in block"
-    yield f"   {LOUD_BLOCK} are around {LOUDNESS:,.0f}, and float16 ends at 65,504. (The check tries such values;"
-    yield "   for this stand-in it left them out.)\n"
+    yield f"   {LOUD_BLOCK} are around {LOUDNESS:,.0f}, and float16 ends at 65,504. (The check tries such"
+    yield "   values; for this stand-in it left them out.)\n"
     settings = Settings(FAULTY)
     loose = sample(model, settings, kernels, with_guard=False)
     log.clear()
