@@ -43,6 +43,7 @@ def start(options: argparse.Namespace) -> int:
     """ComfyUI where it can be had, else the demo without it."""
     if options.without_comfyui:
         return demo()
+    check_place(VENV.parent)
     try:
         check_place(DEMO)
         folder = comfyui.found() or comfyui.cloned()

@@ -12,6 +12,8 @@ from . import MissingError, say
 
 # So little space is no space: pip stops in the middle of a wheel.
 _FULL = 200 * 2**20
+# Words of pip and uv for an index that is not reached.
+_NO_CONNECTION = ("connection broken", "ConnectionError", "Failed to fetch", "Could not connect", "timed out")
 
 
 def python_in(venv: Path) -> Path:
@@ -78,18 +80,26 @@ def install(python: Path, arguments: list[str], extra_index: str | None = None) 
     say(f"Python: installing {' '.join(arguments)}")
     more = ["--extra-index-url", extra_index] if extra_index else []
     command = [*_installer(python, bool(extra_index)), *more, *arguments]
-    if subprocess.run(command, check=False).returncode == 0:
-        return
-    free = shutil.disk_usage(python.parent).free
-    if free < _FULL:
-        raise MissingError(
-            f"space on the disk: {python.parent.parent} has {free // 2**20} MiB left; free some, or set "
-            f"SAGEKIT_VENV to another place, and start again"
+    child = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    if child.returncode:
+        raise MissingError(_why(child.stderr, shutil.disk_usage(python.parent).free, python.parent.parent))
+
+
+def _why(told: str, free: int, venv: Path) -> str:
+    """What was missing, from what pip or uv told."""
+    if free < _FULL or "No space left" in told:
+        return (
+            f"space on the disk: {venv} has {free // 2**20} MiB left; free some, or set SAGEKIT_VENV to a folder "
+            f"on another disk, and start again"
         )
-    raise MissingError(
-        "packages that could not be installed (the reason is above); without a network, start again with "
-        "one, or set PIP_INDEX_URL to an index that can be reached"
-    )
+    lines = told.strip().splitlines()
+    if any(sign in told for sign in _NO_CONNECTION):
+        return (
+            "a package index that answers: check the network, or set PIP_INDEX_URL to an index that can be "
+            "reached, and start again"
+        )
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")] or lines[-3:]
+    return f"packages that could not be installed: {' '.join(errors) or 'no reason was given'}"
 
 
 def _installer(python: Path, several_indexes: bool) -> list[str]:
