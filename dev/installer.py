@@ -89,8 +89,8 @@ def _why(told: str, free: int, venv: Path) -> str:
     """What was missing, from what pip or uv told."""
     if free < _FULL or "No space left" in told:
         return (
-            f"space on the disk: {venv} has {free // 2**20} MiB left; free some, or set SAGEKIT_VENV to a folder "
-            f"on another disk, and start again"
+            f"space on the disk: {venv} has {free // 2**20} MiB left; free some, or set SAGEKIT_VENV to a "
+            f"folder on another disk, and start again"
         )
     lines = told.strip().splitlines()
     if any(sign in told for sign in _NO_CONNECTION):
