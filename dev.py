@@ -1,6 +1,7 @@
 """Sets up a fresh machine and does one of two things:
 
-    python dev.py start    starts ComfyUI with this pack and an example workflow that needs no download
+    python dev.py start    starts ComfyUI with this pack and an example workflow that needs no download; where
+                           there is no ComfyUI and none to be had, shows what the pack does without it
     python dev.py test     runs the linter and the tests
 
 Needs Python 3.10 or newer. Everything it makes lies in .demo and .venv beside this file; a ComfyUI and a
@@ -13,68 +14,105 @@ if sys.version_info < (3, 10):  # noqa: UP036  (so that an older one gets this s
     sys.exit("Python 3.10 or newer is needed; this is " + sys.version.split()[0])
 
 import argparse
-import importlib.util
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 
-from dev import DEMO, PACK, MissingError, comfyui, packages, say
-from dev.environment import TORCH, VENV, check_place, environment, groups_for, python_in, torch_in
+from dev import DEMO, PACK, MissingError, comfyui, pythons, say
+from dev.environment import (
+    TEST_MODULES,
+    VENV,
+    check_place,
+    environment,
+    groups_for,
+    groups_for_tests,
+    has_torch,
+    torch_in,
+)
+from dev.installer import python_in
 
 EXIT_SOMETHING_MISSING = 3
 EXIT_STOPPED = 130
+GO_ON = """
+With a ComfyUI: set COMFYUI_DIR to its folder and start this again, or put this folder into its custom_nodes
+and start ComfyUI; then the node Patch Sage Attention goes between the model loader and the sampler."""
 
 
 def start(options: argparse.Namespace) -> int:
-    """ComfyUI where it can be had, else the built-in block."""
-    if options.block:
-        return built_in_block()
+    """ComfyUI where it can be had, else the demo without it."""
+    if options.without_comfyui:
+        return demo()
+    check_place(VENV.parent)
     try:
         check_place(DEMO)
         folder = comfyui.found() or comfyui.cloned()
         python, torch = comfyui.python_for(folder)
         base = comfyui.prepared_base(python)
     except MissingError as missing:
-        say(f"Missing: {missing}")
-        say("So without ComfyUI: the patch on a small built-in transformer block.")
-        return built_in_block()
+        say(f"ComfyUI: needs {missing}")
+        say("So here is what the pack does without one.")
+        return demo()
     on_cpu = torch.endswith("cpu")
     return comfyui.serve(folder, python, base, options.port, on_cpu, open_browser=not options.no_browser)
 
 
-def built_in_block() -> int:
-    """Shows kernel, time and error on a small transformer block: torch is all it needs."""
-    if importlib.util.find_spec("torch") is None:
-        own = python_in(VENV)
-        if own.exists() and own != Path(sys.executable) and torch_in(own):
-            return subprocess.run([str(own), __file__, "start", "--block"], check=False).returncode
-        say(f"Missing: torch. Get it with:  {sys.executable} -m pip install {TORCH[0]}")
-        return EXIT_SOMETHING_MISSING
-    packages.load("sagekit", PACK)
-    from sagekit.patches.attention.standalone import table
+def demo() -> int:
+    """Check, dispatch, guard and report over a small transformer: torch is all it needs."""
+    code = subprocess.run([str(python_with_torch()), str(PACK / "dev" / "demo")], check=False).returncode
+    if code == 0:
+        say(GO_ON)
+    return code
 
-    say(table())
-    return 0
+
+def python_with_torch() -> Path:
+    """Our environment where it has torch, else a Python in use that has it, else our environment made."""
+    if has_torch():
+        return python_in(VENV)
+    for python in dict.fromkeys([*pythons.active(), Path(sys.executable)]):
+        torch, _ = torch_in(python)
+        if torch:
+            say(f"Python: {python} (torch {torch})")
+            return python
+    return environment(groups_for(None))
 
 
 def test(pytest_arguments: list[str]) -> int:
     """The linter, the formatter and the tests; all run, and the first that fails gives the exit code."""
-    check_place(VENV.parent)
     folder = comfyui.found()
     if folder is None:
         say("ComfyUI: none found; the tests that need one are skipped")
-    python = environment({**groups_for(folder), "development": ["-r", str(PACK / "requirements-dev.txt")]})
+    python = environment(groups_for_tests(folder), ("torch", *TEST_MODULES))
     # The tests of one file share servers. Some run apart: a process has ComfyUI on the GPU or on the CPU, and
     # while a browser is driven, its process has an event loop that runs, and others need one of their own.
     side_by_side = ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", *pytest_arguments]
     apart = ["tests/gpu", "tests/web"]
     together = [*side_by_side, *(f"--ignore={folder}" for folder in apart)]
-    tests = (side_by_side,) if pytest_arguments else (together, ["pytest", *apart])
-    commands = (["ruff", "check", "."], ["ruff", "format", "--check", "."], *tests)
-    codes = []
-    for command in commands:
-        say(f"\n$ {' '.join(command)}")
-        codes.append(subprocess.run([str(python), "-m", *command], cwd=PACK, check=False).returncode)
+    commands = [["ruff", "check", "."], ["ruff", "format", "--check", "."]]
+    if pytest_arguments:
+        commands.append(side_by_side)
+    else:
+        commands += [together, ["pytest", *apart]] if folder else [["pytest", "tests/gpu"]]
+    found = {"COMFYUI_DIR": str(folder)} if folder else {}
+    codes = [run(python, command, found) for command in commands]
+    if not pytest_arguments:
+        codes.append(as_on_an_empty_machine(python, side_by_side))
     return next((code for code in codes if code), 0)
+
+
+def as_on_an_empty_machine(python: Path, command: list[str]) -> int:
+    """The tests with an empty home, no ComfyUI and no GPU: one that takes any of them for granted fails."""
+    with tempfile.TemporaryDirectory() as home:
+        places = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"), home)
+        nowhere = dict.fromkeys(("COMFYUI_DIR", "OLD_COMFYUI_DIR"), str(Path(home) / "no-comfyui"))
+        say("\nAs on an empty machine, with an empty home, no ComfyUI and no GPU:")
+        return run(python, command, places | nowhere | {"CUDA_VISIBLE_DEVICES": ""})
+
+
+def run(python: Path, command: list[str], variables: dict[str, str]) -> int:
+    say(f"\n$ {' '.join(command)}")
+    whole = [str(python), "-m", *command]
+    return subprocess.run(whole, cwd=PACK, env={**os.environ, **variables}, check=False).returncode
 
 
 def main() -> int:
@@ -85,7 +123,7 @@ def main() -> int:
     starting = commands.add_parser("start", help="start ComfyUI with this pack and an example workflow")
     starting.add_argument("--port", type=int, default=8188)
     starting.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
-    starting.add_argument("--block", action="store_true", help="no ComfyUI: a small built-in block")
+    starting.add_argument("--without-comfyui", action="store_true", help="the demo that needs torch alone")
     commands.add_parser("test", help="run ruff and pytest, which gets all further arguments", add_help=False)
     options, rest = parser.parse_known_args()
     if options.command == "start" and rest:
@@ -95,7 +133,11 @@ def main() -> int:
     except MissingError as missing:
         say(f"Missing: {missing}")
         return EXIT_SOMETHING_MISSING
+    except OSError as error:
+        say(f"Missing: what {error.filename or 'the system'} would need: {error.strerror or error}")
+        return EXIT_SOMETHING_MISSING
     except KeyboardInterrupt:
+        say("Stopped. The next call goes on from here.")
         return EXIT_STOPPED
 
 

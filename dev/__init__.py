@@ -1,4 +1,4 @@
-"""The parts of dev.py, one noun per file. Standard library only, and nothing of the pack."""
+"""The parts of dev.py, one noun per file. Standard library only, but for demo/, which needs torch."""
 
 import sys
 from pathlib import Path

@@ -11,8 +11,8 @@ import urllib.request
 import webbrowser
 from pathlib import Path
 
-from . import DEMO, PACK, MissingError, packages, say
-from .environment import environment, groups_for, python_in, torch_in
+from . import DEMO, PACK, MissingError, desktop, packages, pythons, say
+from .environment import environment, groups_for, torch_in
 
 host = packages.support("host")
 base_directory = packages.support("base_directory")
@@ -24,6 +24,8 @@ VERSION = "v0.33.0"
 def found() -> Path | None:
     """The ComfyUI that is there already."""
     one = host.find()
+    if one is None and not os.environ.get("COMFYUI_DIR"):
+        one = next((host.Found(folder, "of its desktop program") for folder in desktop.installs()), None)
     if one is not None:
         say(f"ComfyUI: {one.folder} ({host.version(one.folder)}; {one.how})")
         return one.folder
@@ -35,7 +37,7 @@ def found() -> Path | None:
 def cloned() -> Path:
     """A ComfyUI of our own, of a pinned release."""
     if shutil.which("git") is None:
-        raise MissingError("ComfyUI, and git to fetch it: install git, or set COMFYUI_DIR")
+        raise MissingError("git, to fetch ComfyUI")
     folder = host.CLONE
     say(f"ComfyUI: none found; cloning {VERSION} into {folder}")
     # Renamed when it is whole: a clone that was stopped half-way is never taken for a ComfyUI.
@@ -43,32 +45,27 @@ def cloned() -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     command = ["git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1"]
     command += ["--branch", VERSION, REPOSITORY, str(unfinished)]
-    if subprocess.run(command, check=False).returncode:
-        raise MissingError("ComfyUI, and git could not clone it (its message is above): set COMFYUI_DIR")
+    child = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    if child.returncode:
+        words = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise MissingError(f"a way to {REPOSITORY} (git: {words.removeprefix('fatal: ')})")
     unfinished.rename(folder)
     return folder
 
 
 def python_for(folder: Path) -> tuple[Path, str]:
     """The Python for this host and the torch in it: the host's own, else one of ours."""
-    for python in _pythons_of(folder):
-        if torch := torch_in(python):
-            say(f"Python: {python} (the host's own, torch {torch})")
+    for python in pythons.of(folder):
+        torch, trouble = torch_in(python, *host.NEEDED)
+        if torch:
+            say(f"Python: {python} (torch {torch})")
             return python, torch
-        say(f"Python: {python} cannot import torch; passed over")
-    python = environment(groups_for(folder))
-    if torch := torch_in(python):
+        say(f"Python: {python} passed over: {trouble}")
+    python = environment(groups_for(folder), host.NEEDED)
+    torch, trouble = torch_in(python, *host.NEEDED)
+    if torch:
         return python, torch
-    raise MissingError(f"torch in {python}")
-
-
-def _pythons_of(folder: Path) -> list[Path]:
-    """The interpreters that a ComfyUI brings or is started with, most certain first."""
-    own = [python_in(folder / ".venv"), python_in(folder / "venv")]
-    own.append(folder.parent / "python_embeded" / "python.exe")
-    if host.holds_this_pack(folder):
-        own.append(Path(sys.executable))
-    return [python for python in own if python.exists()]
+    raise MissingError(f"what {python} needs to run ComfyUI: {trouble}")
 
 
 def prepared_base(python: Path) -> Path:
@@ -84,7 +81,7 @@ def prepared_base(python: Path) -> Path:
 def serve(folder: Path, python: Path, base: Path, port: int, on_cpu: bool, open_browser: bool) -> int:
     """Runs the host until it ends or Ctrl-C ends it."""
     port = _free_port(port)
-    isolated = ["-s"] if python.parent.name == "python_embeded" else []
+    isolated = ["-s"] if python.parent.name.startswith("python_embed") else []
     command = [str(python), *isolated, str(folder / "main.py"), "--port", str(port), "--disable-auto-launch"]
     command += [*base_directory.arguments(base), "--disable-api-nodes", *(["--cpu"] if on_cpu else [])]
     demo = base_directory.DEMO_WORKFLOW.stem

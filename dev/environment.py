@@ -3,90 +3,153 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from . import PACK, MissingError, say
+from . import DEMO, PACK, MissingError, installer, say, torch_builds
+from .installer import python_in
 
-VENV = Path(os.environ.get("SAGEKIT_VENV") or PACK / ".venv").expanduser().absolute()
+NAMED = os.environ.get("SAGEKIT_VENV")
+VENV = Path(NAMED or PACK / ".venv").expanduser().absolute()
 # In an environment without this file nothing is ever installed: somebody else made it.
-STAMP = VENV / "sagekit-installed.json"
+STAMP = "sagekit-installed.json"
 
-# A pair that belongs together: the host names neither version, and pip alone picks the newest of each.
-TORCH = ["torch==2.14.1", "torchvision==0.29.1"]
-# What the tests without a host need besides torch and requirements-dev.txt.
-UNIT_TESTS = ["numpy>=1.25.0"]
-
-
-def python_in(venv: Path) -> Path:
-    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+# What of requirements-dev.txt the tests import.
+TEST_MODULES = ("pytest", "pytest_timeout", "xdist", "ruff")
+_UNFINISHED = "unfinished"
 
 
-def torch_in(python: Path) -> str:
-    """The torch version and the device it sees, "2.14.1 cuda"; empty where it cannot be imported."""
-    code = "import torch; print(torch.__version__, 'cuda' if torch.cuda.is_available() else 'cpu')"
-    child = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
-    return child.stdout.strip() if child.returncode == 0 else ""
+def torch_in(python: Path, *modules: str) -> tuple[str, str]:
+    """("2.14.1 cuda", torch's version and the device it sees; why it or another module is not imported)."""
+    lines = ["import torch", *(f"import {module}" for module in modules)]
+    lines.append("print(torch.__version__, 'cuda' if torch.cuda.is_available() else 'cpu')")
+    command = [str(python), "-c", "\n".join(lines)]
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        return "", str(error)
+    if child.returncode == 0:
+        return child.stdout.strip().splitlines()[-1], ""
+    return "", (child.stderr.strip().splitlines() or [f"it ended with code {child.returncode}"])[-1]
 
 
 def groups_for(host: Path | None) -> dict[str, list[str]]:
-    """What to install to run this host, or the tests without one: arguments of pip by a name."""
-    rest = ["-r", str(host / "requirements.txt")] if host else UNIT_TESTS
-    # The pair again with the rest, so that nothing there replaces it.
-    return {"torch": TORCH, "host": [*TORCH, *rest]}
+    """What to install to run this host, or the demo and the tests without one: arguments of pip by a name."""
+    if host is None:
+        return {"torch": torch_builds.ALONE}
+    # One call, so that nothing in the host's list replaces the pair.
+    return {"host": [*torch_builds.WITH_HOST, "-r", str(host / "requirements.txt")]}
 
 
-def environment(groups: dict[str, list[str]]) -> Path:
-    """The Python of our environment, made and brought up to date where it has to be."""
-    python = python_in(VENV)
-    if python.exists() and not STAMP.exists():
-        say(f"Python: {python} (not made by this program: used as it is, nothing is installed into it)")
-        return python
-    if not _runs(python):
-        _make(python)
-    installed = json.loads(STAMP.read_text(encoding="utf-8"))
+def groups_for_tests(host: Path | None) -> dict[str, list[str]]:
+    """The same to run the tests; a browser is driven where a host has a page for it."""
+    development = {"development": ["-r", str(PACK / "requirements-dev.txt")]}
+    # Without numpy, which every host brings, torch warns into whatever a test reads.
+    more = (
+        {"browser": ["-r", str(PACK / "requirements-browser.txt")]} if host else {"numpy": ["numpy>=1.25.0"]}
+    )
+    return groups_for(host) | development | more
+
+
+def environment(groups: dict[str, list[str]], modules: Sequence[str] = ("torch",)) -> Path:
+    """The Python of our environment, made and brought up to date where it has to be.
+
+    Args:
+        groups: What is to be in it.
+        modules: What of that must import, for one that somebody else has made to be used.
+    """
+    venv = VENV
+    if not _is_ours(venv):
+        python = python_in(venv)
+        _, trouble = torch_in(python, *modules)
+        if not trouble:
+            say(f"Python: {python} (not made by this program: used as it is, nothing is installed into it)")
+            return python
+        if NAMED:
+            raise MissingError(f"what SAGEKIT_VENV lacks, which this program did not make: {trouble}")
+        venv = DEMO / "venv"
+        say(f"Python: {VENV} is not this program's and is left as it is ({trouble}); using {venv}")
+    check_place(venv.parent)
+    _bring_up_to_date(venv, groups)
+    say(f"Python: {python_in(venv)}")
+    return python_in(venv)
+
+
+def has_torch() -> bool:
+    """Whether our environment is complete as far as the demo goes."""
+    installed = _read(VENV)
+    return not _is_half_done(VENV, installed) and bool({"torch", "host"} & installed.keys())
+
+
+def _is_ours(venv: Path) -> bool:
+    """Made by this program, or not there yet."""
+    if not os.path.lexists(venv):
+        return True
+    return (venv / STAMP).exists() or (venv.is_dir() and not any(venv.iterdir()))
+
+
+def _bring_up_to_date(venv: Path, groups: dict[str, list[str]]) -> None:
+    installed = _read(venv)
+    if _is_half_done(venv, installed) or not installer.runs(python_in(venv), "-c", ""):
+        installed = _made_anew(venv)
     for name, arguments in groups.items():
+        if name == "torch" and "host" in installed:
+            continue  # The host's own torch serves, and is not replaced by another.
         wanted = _fingerprint(arguments)
-        if installed.get(name) != wanted:
-            _install(python, arguments)
-            installed[name] = wanted
-            STAMP.write_text(json.dumps(installed), encoding="utf-8")
-    say(f"Python: {python}")
-    return python
+        if installed.get(name) == wanted:
+            continue
+        # Whoever is stopped in the middle of this leaves it so, and the next call finds it.
+        _write(venv, {**installed, _UNFINISHED: _packages(venv)})
+        builds = torch_builds.index() if name in ("torch", "host") else None
+        installer.install(python_in(venv), arguments, builds)
+        installed[name] = wanted
+        installed.pop(_UNFINISHED, None)
+        _write(venv, installed)
 
 
-def _make(python: Path) -> None:
-    say(f"Python: making {VENV} with {sys.executable}")
-    if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=False).returncode:
-        raise MissingError(
-            f"{sys.executable} cannot make environments (Debian, Ubuntu: apt install python3-venv)"
-        )
-    if not _runs(python):
-        raise MissingError(f"a file system that lets programs start: {python} does not; set SAGEKIT_VENV")
-    STAMP.write_text("{}", encoding="utf-8")
+def _made_anew(venv: Path) -> dict:
+    if venv.exists():
+        say(f"Python: {venv} was not finished or does not start; making it anew")
+        shutil.rmtree(venv)
+    venv.mkdir(parents=True)
+    # First of all, so that one that is stopped half-way is known to be ours.
+    _write(venv, {_UNFINISHED: None})
+    installer.make(venv)
+    _write(venv, {})
+    return {}
 
 
-def _runs(python: Path) -> bool:
+def _is_half_done(venv: Path, installed: dict) -> bool:
+    """Whether an earlier call was stopped while it changed something: not while it downloaded."""
+    return _UNFINISHED in installed and installed[_UNFINISHED] != _packages(venv)
+
+
+def _packages(venv: Path) -> list[str]:
+    """What lies in site-packages, by name: whatever is installed or half-installed shows."""
+    folders = [*venv.glob("lib/python*/site-packages"), *venv.glob("Lib/site-packages")]
+    return sorted({one.name for folder in folders for one in folder.iterdir() if one.name != "__pycache__"})
+
+
+def _read(venv: Path) -> dict:
     try:
-        return subprocess.run([str(python), "-c", ""], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
+        installed = json.loads((venv / STAMP).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        return {_UNFINISHED: None}  # Stopped while it was written.
+    return installed if isinstance(installed, dict) else {_UNFINISHED: None}
+
+
+def _write(venv: Path, installed: dict) -> None:
+    (venv / STAMP).write_text(json.dumps(installed), encoding="utf-8")
 
 
 def _fingerprint(arguments: list[str]) -> str:
     """A hash of what pip is asked for, with the text of requirement files."""
     texts = [Path(one).read_text(encoding="utf-8") if one.endswith(".txt") else one for one in arguments]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
-
-
-def _install(python: Path, arguments: list[str]) -> None:
-    say(f"Python: installing {' '.join(arguments)}")
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
-    if subprocess.run(command, check=False).returncode:
-        raise MissingError(
-            "what pip could not install (its message is above): is there a network connection?"
-        )
 
 
 def check_place(folder: Path) -> None:
@@ -100,5 +163,6 @@ def check_place(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise MissingError(
-            f"a folder to write to: {folder} is not one ({error.strerror}); move this checkout"
+            f"a folder to write to: {folder} is not one ({error.strerror}); move this checkout, or set "
+            f"SAGEKIT_VENV to a folder for a Python environment"
         ) from error

@@ -20,6 +20,8 @@ DEFAULTS = {
 
 @pytest.fixture(scope="package")
 def browser():
+    if reason := host.reason_to_skip():
+        pytest.skip(reason)  # Before a browser runs in this process: all it is for is a page of the host.
     if importlib.util.find_spec("playwright") is None:
         pytest.skip("playwright is not installed")
     from playwright.sync_api import sync_playwright
@@ -37,8 +39,6 @@ def browser():
 @pytest.fixture(scope="package")
 def start(browser, tmp_path_factory):
     """Starts the newest host, with the pack or without it."""
-    if reason := host.reason_to_skip():
-        pytest.skip(reason)
 
     def start_server(pack):
         base = base_directory.prepare(tmp_path_factory.mktemp("base"), pack)

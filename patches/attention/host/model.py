@@ -141,12 +141,12 @@ def _around_forward(called: Patch) -> Callable:
             with graph.running(patch.attend, in_graph), GRAPHS.made_with_patch():
                 return executor(x, t, c_concat, c_crossattn, _copied(control), {**options}, **kwargs)
 
-        return _guarded(patch, forward, run)
+        return guarded(patch, forward, run)
 
     return wrapper
 
 
-def _guarded(patch: Patch, forward: Forward, run: Callable):
+def guarded(patch: Patch, forward: Forward, run: Callable):
     """The answer of a forward, of a second one with exact attention where the first may not be used."""
     out = run()
     if not (forward.quantised and patch.guard.watches) or forward.is_settled or not _tensors(out):
@@ -179,7 +179,7 @@ def _guarded_inside(executor, *args, **kwargs):
     forward = options[FORWARD_KEY]
     # Such wrappers may call the network several times in one forward (context windows).
     forward.enter()
-    return _guarded(options[PATCH_KEY], forward, run)
+    return guarded(options[PATCH_KEY], forward, run)
 
 
 def _tensors(out) -> list[torch.Tensor]:

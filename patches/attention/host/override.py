@@ -1,6 +1,7 @@
 """The function that ComfyUI calls in place of its own attention."""
 
 import functools
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -224,6 +225,8 @@ def _without_launch_flag(func: Callable) -> Callable:
 
     The order below is the one in which ComfyUI chooses at its start (comfy/ldm/modules/attention.py).
     """
+    if "comfy.ldm.modules.attention" not in sys.modules:
+        return func  # No ComfyUI, and so none of its flags.
     from comfy import model_management
     from comfy.cli_args import args
     from comfy.ldm.modules import attention

@@ -1,0 +1,99 @@
+"""The demo without ComfyUI shows what it says, and the test command tries an empty machine."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# dev.py's test command, with everything that it would run only written down.
+COMMANDS = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("program", "dev.py")
+program = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(program)
+from pathlib import Path
+ran = []
+program.say = lambda text: None
+program.environment = lambda groups, modules: Path("python")
+program.comfyui.found = lambda: Path(sys.argv[1]) if sys.argv[1] else None
+program.groups_for_tests = lambda folder: {}
+program.run = lambda python, command, variables: ran.append([command, variables]) or int(sys.argv[2])
+code = program.test(sys.argv[3:])
+print(json.dumps([code, ran]))
+"""
+
+
+@pytest.fixture(scope="module")
+def shown() -> str:
+    command = [sys.executable, str(ROOT / "dev" / "demo")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_check_finds_each_kernel_as_it_is(shown):
+    verdicts = re.findall(r"^   (\S+) +.*\n +-> (\w+)", shown, re.M)
+    found = {name: verdict for name, verdict in verdicts if name.startswith("stand-in")}
+    assert found == {
+        "stand-in-int8": "ok",
+        "stand-in-fp16": "ok",
+        "stand-in-padding": "wrong",
+        "stand-in-crash": "crashed",
+    }
+
+
+def test_a_kernel_that_failed_the_check_runs_nowhere(shown):
+    ran = re.findall(r"^   (?:of the tokens|to the text) +36 +(.+?)  ", shown, re.M)
+    assert len(ran) == 2 and not {"stand-in-padding", "stand-in-crash"} & set(ran)
+    assert "stand-in-crash   needs a kernel check that it passes, got crashed" in shown
+
+
+def test_the_faulty_step_is_repeated_and_its_block_kept_exact(shown):
+    rows = re.findall(r"^   step  (\d)  ([q.](?: [q.]){5})", shown, re.M)
+    assert rows == [
+        *[(str(step), "q q q q q q") for step in range(4)],
+        ("3", ". . . . . ."),
+        *[(str(step), "q q q . q q") for step in (4, 5)],
+    ]
+    assert "against a step without the pack: the same to the bit." in shown
+    assert "The end of the sampling: finite" in shown
+
+
+def test_the_fault_is_real_without_the_guard(shown):
+    assert "The same without the guard: NaN." in shown
+
+
+def test_the_report_says_it_as_comfyuis_log_would(shown):
+    assert "SageKit: stand-in-fp16 gave NaN or Inf and runs no more for this model in block 3" in shown
+
+
+def commands(host: str = "", result: int = 0, *arguments: str):
+    command = [sys.executable, "-c", COMMANDS, host, str(result), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("host", ["", "/somewhere/ComfyUI"])
+def test_all_tests_run_once_more_as_on_an_empty_machine(host):
+    _, ran = commands(host)
+    last, variables = ran[-1]
+    assert last[0] == "pytest" and not [one for one in last if "tests" in one or "ignore" in one]
+    assert variables["HOME"] == variables["USERPROFILE"] and not Path(variables["HOME"]).exists()
+    for name in ("COMFYUI_DIR", "OLD_COMFYUI_DIR"):
+        assert variables[name].startswith(variables["HOME"])
+    with_host = [one for one, variables in ran[:-1] if variables.get("COMFYUI_DIR") == host]
+    assert len(with_host) == (4 if host else 0)
+
+
+def test_a_failure_there_fails_the_command():
+    assert commands(result=1)[0] == 1
+
+
+def test_tests_that_are_named_run_once():
+    _, ran = commands("/somewhere/ComfyUI", 0, "tests/unit/test_rules.py")
+    assert [one[0] for one, _ in ran] == ["ruff", "ruff", "pytest"]
