@@ -1,8 +1,8 @@
-"""Run by ComfyUI before it imports torch and reads its flags.
+"""Run by ComfyUI before it imports torch, kernel packages and its flags' kernels.
 
-It only ever turns a flag off: one that asks for SageAttention or FlashAttention where their kernel does not
-work on this machine, so that ComfyUI starts on PyTorch's attention. SAGEKIT_STARTUP=report only reports,
-SAGEKIT_STARTUP=off does nothing.
+A kernel package that does not import, or brings the process down while it does, is kept out of this start. A
+launch flag that asks for SageAttention or FlashAttention where their kernel does not work is turned off; none
+is ever turned on. SAGEKIT_STARTUP=report only reports, SAGEKIT_STARTUP=off does nothing.
 """
 
 import importlib
@@ -28,30 +28,31 @@ def _kernels_check(module: str):
     return importlib.import_module(f"{name}.{module}")
 
 
-def _clear_broken_flags() -> None:
+def _look_ahead() -> None:
     mode = os.environ.get("SAGEKIT_STARTUP", "on").strip().lower()
     if mode == "off":
         return
     import folder_paths
     from comfy.cli_args import args
 
-    startup = _kernels_check("startup")
+    startup, imports = _kernels_check("startup"), _kernels_check("imports")
     flags = tuple(flag for flag in startup.FLAGS if getattr(args, flag, False))
+    # What ComfyUI is told to leave out is none of ours.
+    off = {"xformers"} if getattr(args, "disable_xformers", False) else set()
+    packages = tuple(name for name in imports.present() if name not in off)
     layout = _kernels_check("layout").of_server(folder_paths)
     store = layout.verdicts
-    if not flags and not store.exists():
+    if not flags and not packages and not store.exists():
         return
     environment = _kernels_check("environment").read_environment(layout.comfyui, flags)
     device = "cpu" if getattr(args, "cpu", False) else "cuda:0"
-    broken = startup.broken_flags(flags, environment, store, device=device, say=logging.info)
-    for flag, verdict in broken.items():
-        if mode != "report":
-            setattr(args, flag, False)
-            startup.cleared[flag] = verdict
-        logging.warning(startup.block(flag, verdict, environment, PACK, cleared=mode != "report"))
+    broken = startup.look(flags, packages, environment, store, device=device, say=logging.info)
+    startup.Start(args, environment, PACK, acts=mode != "report").act_on(broken, packages)
 
 
 try:
-    _clear_broken_flags()
-except Exception as error:  # Whatever is wrong here, ComfyUI starts as it would have without the pack.
-    logging.warning("SageKit: the launch flags were not checked: %s: %s", type(error).__name__, error)
+    _look_ahead()
+except BaseException as error:  # Whatever is wrong here, ComfyUI starts as it would have without the pack.
+    if isinstance(error, KeyboardInterrupt):
+        raise
+    logging.warning("SageKit: the start was not checked: %s: %s", type(error).__name__, error)

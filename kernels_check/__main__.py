@@ -24,5 +24,8 @@ def _package(module: str):
     return importlib.import_module(f"{_NAME}.{module}")
 
 
+# What a process of the pack's own is started with; anything else is the command line.
+_CHILDREN = {"--child": "child", "--imports": "import_child"}
+
 if __name__ == "__main__":
-    sys.exit(_package("child").main() if sys.argv[1:] == ["--child"] else _package("command").main())
+    sys.exit(_package(_CHILDREN.get(" ".join(sys.argv[1:]), "command")).main())

@@ -21,10 +21,10 @@ LOST_CONTEXT = 86
 
 def main() -> int:
     """Serves until stdin ends."""
-    say = _private_stdout()
+    say = private_stdout()
     work = json.loads(sys.stdin.readline())
     sys.path[:] = work["sys_path"]
-    names = _lines_until_eof()
+    names = lines_until_eof()
     from .backends import declare
     from .environment import installed
     from .launch_flags import declare as declare_flags
@@ -33,7 +33,11 @@ def main() -> int:
     backends = {backend.name: backend for backend in declared}
     for name in iter(names.get, None):
         say({"event": "started", "kernel": name})
-        verdict = _verdict(backends[name], work, lambda case: say({"event": "case", "case": str(case)}))
+
+        def progress(case: object, name: str = name) -> None:
+            say({"event": "case", "kernel": name, "case": str(case)})
+
+        verdict = _verdict(backends[name], work, progress)
         say({"event": "verdict", "kernel": name, "verdict": vars(verdict) | {"times": dict(verdict.times)}})
         if verdict.state == CRASHED:
             # The context is gone with it, and every kernel after this one would look broken too.
@@ -49,7 +53,7 @@ def _verdict(backend: Backend, work: dict, progress) -> Verdict:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        return Verdict(NOT_IMPORTABLE, None, _last_words(error))
+        return Verdict(NOT_IMPORTABLE, None, last_words(error))
     from . import trial
     from .cases import cases
 
@@ -63,7 +67,7 @@ def _verdict(backend: Backend, work: dict, progress) -> Verdict:
         return verdict
     except Exception as error:
         state = REFUSED if is_out_of_memory(error) or leaves_the_gpu_usable(error) else CRASHED
-        return Verdict(state, None, _last_words(error))
+        return Verdict(state, None, last_words(error))
 
 
 def _import_each(modules: tuple[str, ...]) -> None:
@@ -100,19 +104,23 @@ def _extra(file: str | None) -> tuple[Backend, ...]:
     return module.declare()
 
 
-def _private_stdout():
+def private_stdout():
     """A function that writes JSON lines to what is stdout now; from here on, stdout is stderr."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    # A library that forks makes a process that may come back here: its answers are nobody's.
+    own = os.getpid()
 
     def say(message: dict) -> None:
-        channel.write(json.dumps(message) + "\n")
+        if os.getpid() != own:
+            os._exit(1)
+        channel.write(json.dumps({**message, "pid": own}) + "\n")
         channel.flush()
 
     return say
 
 
-def _lines_until_eof() -> queue.Queue:
+def lines_until_eof() -> queue.Queue:
     """The lines of stdin as they come. When the parent is gone, so is this process, whatever it is doing."""
     lines: queue.Queue = queue.Queue()
 
@@ -125,5 +133,5 @@ def _lines_until_eof() -> queue.Queue:
     return lines
 
 
-def _last_words(error: BaseException) -> str:
+def last_words(error: BaseException) -> str:
     return " ".join("".join(traceback.format_exception_only(type(error), error)).split())[:500]

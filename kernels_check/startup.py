@@ -1,100 +1,180 @@
-"""What happens before ComfyUI reads its launch flags: one that asks for a broken kernel is cleared."""
+"""What happens before ComfyUI imports kernel packages and reads its launch flags.
 
-from collections.abc import Callable, Iterable
+A package that does not import is kept out of this start; a flag that asks for a broken kernel is cleared.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from . import check, verdicts
+from . import check, imports, startup_text, verdicts
 from .backend import Backend
 from .environment import Environment
+from .import_guard import Guard
+from .imports import HOST_IMPORTS
 from .launch_flags import FLAGS, declare
-from .verdicts import Verdict
+from .startup_text import spelled
+from .verdicts import NOT_IMPORTABLE, Verdict
 
 LIMIT = 90.0
+# Under this name stand the verdicts on whether packages import.
+IMPORTS = "imports"
 
-# What this start has found, for who asks later: remarks on the stored verdicts, and the flags cleared.
+# What this start has found, for who asks later: remarks on the stored verdicts, the flags cleared, and the
+# packages kept out, each with the verdict on it.
 remarks_of_start: list[str] = []
 cleared: dict[str, Verdict] = {}
+kept_out: dict[str, Verdict] = {}
+# Stands before the imports of the packages that are let in; whoever comes after the start takes it away.
+guard: Guard | None = None
 
 
-def broken_flags(
+@dataclass(frozen=True)
+class Broken:
+    """What does not work here.
+
+    Attributes:
+        packages: Those that do not import, by the name that they are imported by.
+        flags: Launch options whose kernel is not usable, as ComfyUI spells them in ``args``.
+    """
+
+    packages: Mapping[str, Verdict] = field(default_factory=dict)
+    flags: Mapping[str, Verdict] = field(default_factory=dict)
+
+
+def look(
     flags: Iterable[str],
+    packages: Iterable[str],
     environment: Environment,
     file: Path,
     *,
     device: str,
     say: Callable[[str], None],
     probe: Callable[[Backend, str], Verdict] | None = None,
-) -> dict[str, Verdict]:
-    """Those of the flags whose kernel is not usable here, with the verdict on it.
+    try_imports: Callable[..., tuple[dict[str, Verdict], str]] = imports.check,
+) -> Broken:
+    """Those of the packages that do not import, and of the flags whose kernel is not usable.
 
     Args:
         flags: Names of the flags that are on, as ComfyUI spells them in ``args``.
+        packages: What ComfyUI is about to import, by ``imports.present``.
         environment: This machine.
-        file: Where verdicts are kept; a flag without one there is tried now, and its verdict added.
+        file: Where verdicts are kept; what has none there is tried now, and its verdict added.
         device: Where models run, "cuda:0" or "cpu".
         say: Tells the user one line.
         probe: Tries a kernel; the default starts a child process.
+        try_imports: Imports packages; the default starts a child process.
     """
     stored, remarks = check.load(file, environment)
     remarks_of_start[:] = remarks
     for remark in remarks:
         say(f"SageKit: {remark}")
-    entries = {backend.name: backend for backend in declare(environment.packages)}
     key = f"{check.LAUNCH} {device}"
-    known = dict(stored.of(key))
-    broken = {}
+    imported = _imported(packages, stored.of(IMPORTS), say, try_imports)
+    broken = {name: one for name, one in imported.items() if not one.is_good}
+    known = _tried(flags, dict(stored.of(key)), broken, environment, device, say, probe or _probe)
+    # Written where something changed, too: else every start would say so again.
+    kept = stored.with_verdicts(IMPORTS, imported).with_verdicts(key, known)
+    if (remarks or kept != stored) and (trouble := verdicts.write(file, kept)):
+        say(f"SageKit: {trouble}")
+    by_flag = {HOST_IMPORTS[name].flag: one for name, one in broken.items()}
+    found = {flag: by_flag.get(flag) or known.get(FLAGS.get(flag, "")) for flag in flags}
+    return Broken(broken, {flag: one for flag, one in found.items() if one and not one.is_good})
+
+
+def _imported(
+    packages: Iterable[str], before: Mapping[str, Verdict], say: Callable[[str], None], try_imports: Callable
+) -> dict[str, Verdict]:
+    """A verdict on the import of each package, of those that could be tried or need not be."""
+    settled = {name: before[name] for name in packages if imports.is_settled(before.get(name))}
+    unsettled = [name for name in packages if name not in settled]
+    if not unsettled:
+        return settled
+    again = " again" if any(name in before for name in unsettled) else ""
+    say(f"SageKit: importing {', '.join(unsettled)}{again} in a process of its own before ComfyUI does")
+    hung = {name: one.cases for name, one in before.items() if one.state == verdicts.TIMED_OUT}
+    found, remark = try_imports(unsettled, lambda name: hung.get(name, 0))
+    if remark:
+        say(f"SageKit: {remark}")
+    return settled | found
+
+
+def _tried(
+    flags: Iterable[str],
+    known: dict[str, Verdict],
+    broken: Mapping[str, Verdict],
+    environment: Environment,
+    device: str,
+    say: Callable[[str], None],
+    probe: Callable[[Backend, str], Verdict],
+) -> dict[str, Verdict]:
+    """The verdicts on what the flags ask for, those of a package that does not import left out."""
+    entries = {backend.name: backend for backend in declare(environment.packages)}
+    without = {HOST_IMPORTS[name].flag for name in broken}
     for flag in flags:
         name = FLAGS.get(flag)
-        if name is None:
+        if name is None or flag in without:
             continue
-        if name not in known:
+        # The package imports by now: what failed to import then says nothing any more.
+        if name not in known or known[name].state == NOT_IMPORTABLE:
             say(f"SageKit: checking the kernel behind {spelled(flag)} once (at most {LIMIT:.0f} s)")
-            known[name] = (probe or _probe)(entries[name], device)
-        if not known[name].is_good:
-            broken[flag] = known[name]
-    # Written where something changed, too: else every start would say so again.
-    stale = bool(remarks) or known != dict(stored.of(key))
-    if stale and (trouble := verdicts.write(file, stored.with_verdicts(key, known))):
-        say(f"SageKit: {trouble}")
-    return broken
+            known[name] = probe(entries[name], device)
+    return known
 
 
 def _probe(backend: Backend, device: str) -> Verdict:
     return check.check([backend], device, limit=LIMIT)[backend.name]
 
 
-def spelled(flag: str) -> str:
-    """ "use_sage_attention" as a user types it."""
-    return "--" + flag.replace("_", "-")
+class Start:
+    """What a start of ComfyUI does with what was found.
 
+    Args:
+        args: ComfyUI's own options, before it reads them.
+        environment: This machine.
+        pack: The folder of this pack.
+        acts: Keep packages out and turn flags off; otherwise it is only said.
+    """
 
-def block(flag: str, verdict: Verdict, environment: Environment, pack: Path, cleared: bool) -> str:
-    """What a user reads about a flag whose kernel is not usable: what was asked, what is wrong, the fix."""
-    # Not needed by a start that finds all well, which has 50 ms.
-    from . import rules
-    from .doctor import explain
-    from .doctor.quoting import shown
-    from .doctor.step import python_of
+    def __init__(self, args: Any, environment: Environment, pack: Path, acts: bool) -> None:
+        self._args, self._environment, self._pack, self._acts = args, environment, pack, acts
 
-    now = (
-        "ComfyUI starts with PyTorch's attention instead"
-        if cleared
-        else "SAGEKIT_STARTUP=report: it is left on, and ComfyUI may stop or answer wrongly"
-    )
-    about = {"use_sage_attention": "sageattention", "use_flash_attention": "flash-attn"}[flag]
-    advice = [one.do for one in rules.mismatches(environment) if about in one.about or one.about == "triton"]
-    answers = explain(verdict.detail)
-    advice += [one.fix for one in answers]
-    if not advice:
-        verb = "install" if about not in environment.packages else "reinstall"
-        advice = [f"{verb} {about} for this Python, PyTorch and GPU, or leave {spelled(flag)} away"]
-    check = (*python_of(environment), str(pack / "kernels_check"))
-    lines = [
-        f"SageKit: {spelled(flag)} asks for a kernel that does not work here. {now}.",
-        f"  what is wrong: {verdict}",
-        *(f"  cause: {one.cause}" for one in answers[:1]),
-        *(f"  fix: {line}" for line in advice[:3]),
-        "  The node Patch Sage Attention needs no flag, and sends a kernel only the calls it can do.",
-        f"  The whole picture:  {shown(check, environment.system)}",
-    ]
-    return "\n".join(lines)
+    def act_on(self, broken: Broken, packages: Iterable[str]) -> None:
+        """Keeps out, turns off, says so, and guards the import of the other packages."""
+        global guard
+        for name, verdict in broken.packages.items():
+            if self._acts:
+                imports.keep_out(name)
+            self._keep_out(name, verdict)
+        said = {HOST_IMPORTS[name].flag for name in broken.packages}
+        for flag, verdict in broken.flags.items():
+            if flag not in said:
+                self._turn_off(flag, verdict)
+                self._say(startup_text.of_flag(flag, verdict, self._environment, self._pack, self._acts))
+        if self._acts:
+            guard = Guard((name for name in packages if name not in broken.packages), self._failed)
+            guard.install()
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        """A package that was let in fails all the same: its import ends as that of one that is not there."""
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        self._keep_out(name, Verdict(NOT_IMPORTABLE, None, words))
+
+    def _keep_out(self, name: str, verdict: Verdict) -> None:
+        flag = HOST_IMPORTS[name].flag
+        asked = bool(flag) and bool(getattr(self._args, flag, False))
+        if asked:
+            self._turn_off(flag, verdict)
+        if self._acts:
+            kept_out[name] = verdict
+        self._say(startup_text.of_package(name, verdict, self._environment, self._pack, asked, self._acts))
+
+    def _turn_off(self, flag: str, verdict: Verdict) -> None:
+        if self._acts:
+            setattr(self._args, flag, False)
+            cleared[flag] = verdict
+
+    def _say(self, text: str) -> None:
+        logging.warning(text)

@@ -121,6 +121,58 @@ FILES["newer sageattention"] = {
     "sageattention/__init__.py": _ANSWERING.format(answer=_ANSWERS["right"]),
     "sageattention-1.0.7.dist-info/METADATA": METADATA.format(name="sageattention", version="1.0.7"),
 }
+# What a package may do while it is imported; ComfyUI expects an ImportError alone.
+FAULTS = {
+    "ImportError": _BROKEN,
+    "OSError": "raise OSError('[WinError 127] The specified procedure could not be found')\n",
+    "SyntaxError": "def broken(:\n",
+    "MemoryError": "raise MemoryError\n",
+    "SystemExit": "import sys\nsys.exit('needs a CUDA device')\n",
+    "RuntimeError": "raise RuntimeError('CUDA driver initialization failed')\n",
+    "segmentation fault": "import ctypes\nctypes.string_at(0)\n",
+    "abort": "import os\nos.abort()\n",
+    "exit": "import os\nos._exit(3)\n",
+    "hang": "import time\ntime.sleep(3600)\n",
+}
+_NO_FAULTS = {
+    "nothing": "def sageattn(*args, **kwargs):\n    raise NotImplementedError\n",
+    "import sage_helper": "import sage_helper\n\n\ndef sageattn(*args, **kwargs):\n    pass\n",
+}
+# Parts of what is said of each.
+FAULT_WORDS = {
+    "ImportError": "DLL load failed while importing _qattn",
+    "SystemExit": "needs a CUDA device",
+    "segmentation fault": "SIGSEGV",
+    "abort": "SIGABRT",
+    "exit": "code 3",
+    "hang": "timed-out",
+}
+VERSIONS = {"sageattention": "2.2.0", "sageattn3": "1.0.0", "flash_attn": "2.8.3", "xformers": "0.0.33"}
+
+
+def write_broken(folder: Path, faults: dict[str, str]) -> Path:
+    """Writes packages that fail as FAULTS tells under a folder, and returns that folder.
+
+    Args:
+        folder: Where to.
+        faults: The fault of each package; "xformers.ops" is that of a part of a package.
+    """
+    for module, fault in faults.items():
+        name, _, part = module.partition(".")
+        if part:
+            _write_file(folder / name / "__init__.py", "")
+        source = {**FAULTS, **_NO_FAULTS}[fault]
+        _write_file(folder / name / (f"{part}.py" if part else "__init__.py"), source)
+        metadata = METADATA.format(name=name.replace("_", "-"), version=VERSIONS[name])
+        _write_file(folder / f"{name}-{VERSIONS[name]}.dist-info" / "METADATA", metadata)
+    return folder
+
+
+def _write_file(file: Path, source: str) -> None:
+    """A file that is there already keeps its time stamp, as an installed one does."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists() or file.read_text(encoding="utf-8") != source:
+        file.write_text(source, encoding="utf-8")
 
 
 def write(folder: Path, kind: str, metadata: bool = True) -> Path:
@@ -128,9 +180,5 @@ def write(folder: Path, kind: str, metadata: bool = True) -> Path:
     for name, source in FILES[kind].items():
         if not metadata and ".dist-info/" in name:
             continue
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # A file that is there already keeps its time stamp, as an installed one does.
-        if not file.exists() or file.read_text(encoding="utf-8") != source:
-            file.write_text(source, encoding="utf-8")
+        _write_file(folder / name, source)
     return folder

@@ -142,6 +142,36 @@ def _stand_ins(host: Path, base: Path) -> Path | None:
     return folder
 
 
+def _start_of(
+    host: Path, base: Path, *flags: str, environment: dict[str, str] | None
+) -> tuple[list[str], dict[str, str]]:
+    """The command that starts a host on the CPU, and its variables."""
+    command = [sys.executable, str(host / "main.py"), "--cpu", "--disable-api-nodes"]
+    command += ["--disable-auto-launch", *base_directory.arguments(base), *flags]
+    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **(environment or {})}
+    paths = [_stand_ins(host, base), variables.get("PYTHONPATH")]
+    variables["PYTHONPATH"] = os.pathsep.join(str(path) for path in paths if path)
+    return command, variables
+
+
+def start_and_end(
+    host: Path, base: Path, *flags: str, environment: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Starts the host, which ends where it would begin to serve; returns its exit code and its log."""
+    command, variables = _start_of(host, base, *flags, "--quick-test-for-ci", environment=environment)
+    done = subprocess.run(
+        command,
+        cwd=host,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=START_LIMIT,
+        check=False,
+    )
+    return done.returncode, COLOUR.sub("", done.stdout.decode("utf-8", errors="replace"))
+
+
 @contextlib.contextmanager
 def running(
     host: Path,
@@ -152,11 +182,7 @@ def running(
     """Starts the host on the CPU with a prepared base directory, and stops it again."""
     port = free_port()
     log_file = base / "server.log"
-    command = [sys.executable, str(host / "main.py"), "--cpu", "--port", str(port), "--disable-api-nodes"]
-    command += ["--disable-auto-launch", *base_directory.arguments(base), *flags]
-    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **(environment or {})}
-    paths = [_stand_ins(host, base), variables.get("PYTHONPATH")]
-    variables["PYTHONPATH"] = os.pathsep.join(str(path) for path in paths if path)
+    command, variables = _start_of(host, base, *flags, "--port", str(port), environment=environment)
     own_group = (
         {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         if os.name == "nt"

@@ -79,8 +79,8 @@ def test_what_a_library_prints_does_not_disturb_the_talk(probe):
 def test_the_child_ends_with_its_parent(probe):
     probe.check("takes_nothing")
     child = probe._child
-    child.stdin.close()
-    assert child.wait(timeout=20) == 0
+    child._process.stdin.close()
+    assert child._process.wait(timeout=20) == 0
 
 
 def test_progress_names_the_kernel_and_the_case():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check import check, startup, verdicts
+from sagekit.kernels_check import check, startup, startup_text, verdicts
 from sagekit.kernels_check.doctor import explain
 from sagekit.kernels_check.environment import Environment, Package, Torch
 from sagekit.kernels_check.verdicts import OK, WRONG, Verdict
@@ -26,10 +26,10 @@ def start(tmp_path):
             probed.append(backend.name)
             return Verdict(verdict, 0.01 if verdict == OK else None, "" if verdict == OK else "error 0.5")
 
-        broken = startup.broken_flags(
-            flags, environment, tmp_path / "verdicts.json", device="cuda:0", say=said.append, probe=probe
+        broken = startup.look(
+            flags, (), environment, tmp_path / "verdicts.json", device="cuda:0", say=said.append, probe=probe
         )
-        return broken, said, probed
+        return broken.flags, said, probed
 
     run.file = tmp_path / "verdicts.json"
     return run
@@ -83,16 +83,16 @@ def test_a_package_that_is_missing_needs_no_child_process():
 
 def test_the_block_says_what_was_asked_what_is_wrong_and_what_now(tmp_path):
     verdict = Verdict("crashed", None, "the process ended with SIGABRT at its first call")
-    block = startup.block(SAGE, verdict, MACHINE, tmp_path, cleared=True)
+    block = startup_text.of_flag(SAGE, verdict, MACHINE, tmp_path, True)
     assert "--use-sage-attention asks for a kernel that does not work here" in block
     assert "SIGABRT" in block and "starts with PyTorch's attention instead" in block
     assert block.isascii()
-    assert "it is left on" in startup.block(SAGE, verdict, MACHINE, tmp_path, cleared=False)
+    assert "it is left on" in startup_text.of_flag(SAGE, verdict, MACHINE, tmp_path, False)
 
 
 def test_the_block_has_the_answer_to_a_known_error(tmp_path):
     error = "ImportError: DLL load failed while importing _fused: The specified procedure could not be found."
-    block = startup.block(SAGE, Verdict("not-importable", None, error), MACHINE, tmp_path, cleared=True)
+    block = startup_text.of_flag(SAGE, Verdict("not-importable", None, error), MACHINE, tmp_path, True)
     (answer,) = explain(error)
     assert f"  cause: {answer.cause}" in block and f"  fix: {answer.fix}" in block
 

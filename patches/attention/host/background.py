@@ -80,7 +80,19 @@ def _tell_of_start() -> None:
             changed = remark.removeprefix(check.CHANGED)
             text = f"Since the last kernel check: {changed}. The kernels are checked again in the background."
             messages.notice("versions-changed", text, messages.INFO)
-    for flag, verdict in hook.cleared.items() if hook else ():
+    if hook is None:
+        return
+    if hook.guard is not None:
+        # ComfyUI has its packages by now: other packs' imports are none of ours.
+        hook.guard.remove()
+    for name, verdict in hook.kept_out.items():
+        if verdict not in hook.cleared.values():
+            messages.notice(
+                "package-kept-out",
+                f"The package {name} cannot be imported here ({verdict}) and is kept out of this start, "
+                "as if it were not installed. ComfyUI's log has the cause and the fix.",
+            )
+    for flag, verdict in hook.cleared.items():
         messages.notice(
             "startup-fallback",
             f"{hook.spelled(flag)} asks for a kernel that does not work here ({verdict}). ComfyUI has "

@@ -1,0 +1,42 @@
+"""The child process that imports kernel packages as ComfyUI will, and may die of any of them.
+
+It hears, line by line on stdin, first a JSON object with where to import from, then the names of packages.
+It says JSON lines on what was its stdout, the first of them about torch. When stdin ends, it ends.
+"""
+
+import importlib
+import json
+import sys
+
+from .child import last_words, lines_until_eof, private_stdout
+from .imports import HOST_IMPORTS
+
+
+def main() -> int:
+    """Serves until stdin ends."""
+    say = private_stdout()
+    work = json.loads(sys.stdin.readline())
+    sys.path[:] = work["sys_path"]
+    names = lines_until_eof()
+    say({"event": "torch", "error": _error(lambda: importlib.import_module("torch"))})
+    for name in iter(names.get, None):
+        say({"event": "imported", "package": name, "error": _error(lambda name=name: _import(name))})
+    return 0
+
+
+def _import(package: str) -> None:
+    """The modules that ComfyUI imports; what it takes of them may be missing, which it can live with."""
+    wanted = HOST_IMPORTS[package]
+    for module in wanted.modules:
+        importlib.import_module(module)
+    for name in wanted.names:
+        getattr(sys.modules[package], name, None)
+
+
+def _error(act) -> str:
+    """What an act raised in words, "" where it raised nothing."""
+    try:
+        act()
+    except BaseException as error:  # SystemExit, too, would end the server.
+        return last_words(error)
+    return ""

@@ -1,0 +1,69 @@
+"""Stands between ComfyUI's start and a kernel package that fails in a way that ComfyUI does not expect.
+
+The child process has imported the package before; since then what it stands on may have changed. What raises
+here becomes the ImportError that ComfyUI lives with. A crash cannot be caught in this way.
+"""
+
+import importlib.abc
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+class Guard(importlib.abc.MetaPathFinder):
+    """A finder in front of all others, for a few names alone.
+
+    Args:
+        names: Of packages; what lies below them is theirs.
+        failed: Called with (name, error) before the import fails.
+    """
+
+    def __init__(self, names: Iterable[str], failed: Callable[[str, BaseException], None]) -> None:
+        self._names, self._failed = frozenset(names), failed
+
+    def install(self) -> None:
+        if self._names:
+            sys.meta_path.insert(0, self)
+
+    def remove(self) -> None:
+        """From here on an import is what it would be without the pack."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name not in self._names:
+            return None
+        for finder in sys.meta_path:
+            find = None if finder is self else getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find else None
+            if spec is not None:
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Loader(spec.loader, name, self._failed)
+                return spec
+        return None
+
+
+class _Loader(importlib.abc.Loader):
+    """The package's own loader, which is put back once it has run."""
+
+    def __init__(self, own: Any, name: str, failed: Callable[[str, BaseException], None]) -> None:
+        self._own, self._name, self._failed = own, name, failed
+
+    def create_module(self, spec: Any) -> Any:
+        return self._own.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = module.__loader__ = self._own
+        try:
+            self._own.exec_module(module)
+        except (ImportError, KeyboardInterrupt) as error:
+            if isinstance(error, ImportError):
+                self._failed(self._name, error)
+            raise
+        except BaseException as error:
+            self._failed(self._name, error)
+            words = f"{self._name} cannot be imported: {type(error).__name__}: {error}"
+            raise ImportError(words, name=self._name) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)

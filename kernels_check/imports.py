@@ -1,0 +1,153 @@
+"""Whether the kernel packages that ComfyUI imports at a start can be imported: found out in a child process.
+
+ComfyUI imports them whether or not a launch flag asks for them, and lives with an ImportError alone: a DLL
+that fails in another way, a syntax error, a crash or a hang ends its start.
+"""
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from .process import Child
+from .verdicts import CRASHED, NOT_IMPORTABLE, OK, TIMED_OUT, Verdict
+
+# Seconds for torch, which on a cold disk takes longest, and for each package after it; the variable of the
+# environment sets the latter.
+TORCH_LIMIT, LIMIT, LIMIT_VARIABLE = 180.0, 60.0, "SAGEKIT_IMPORT_LIMIT"
+# One slow start is no hang. After so many, a package is not waited for until something is installed anew.
+HANGS = 2
+
+
+@dataclass(frozen=True)
+class HostImport:
+    """How ComfyUI imports one package (0.3.64 to 0.33.0: its modules attention and model_management).
+
+    Attributes:
+        modules: What it imports, in order.
+        names: What it takes of the first of them.
+        flag: The launch option that makes it ComfyUI's default, "" where none is needed.
+        distribution: As pip knows it.
+    """
+
+    modules: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    flag: str = ""
+    distribution: str = ""
+
+
+HOST_IMPORTS = {
+    "sageattention": HostImport(("sageattention",), ("sageattn",), "use_sage_attention", "sageattention"),
+    "sageattn3": HostImport(("sageattn3",), ("sageattn3_blackwell",), "", "sageattn3"),
+    "flash_attn": HostImport(("flash_attn",), ("flash_attn_func",), "use_flash_attention", "flash-attn"),
+    "xformers": HostImport(("xformers", "xformers.ops"), (), "", "xformers"),
+}
+
+
+def present() -> tuple[str, ...]:
+    """Those that an import would find now and that nobody has imported yet. Imports nothing itself."""
+    return tuple(name for name in HOST_IMPORTS if name not in sys.modules and _is_there(name))
+
+
+def _is_there(name: str) -> bool:
+    try:
+        spec = importlib.util.find_spec(name)
+    except Exception:  # A finder of somebody else: what it does at an import is found out in the child.
+        return True
+    # A folder of that name without code in it has no loader that runs anything.
+    return spec is not None and spec.origin is not None
+
+
+def is_settled(verdict: Verdict | None) -> bool:
+    """Whether a stored verdict spares the import in a child.
+
+    What failed is tried again at every start: what it failed for may be outside of what is watched, a
+    library of the system or a package that it needs, and once that is mended it must not be kept out.
+    """
+    if verdict is None:
+        return False
+    return verdict.is_good or (verdict.state == TIMED_OUT and verdict.cases >= HANGS)
+
+
+def check(
+    names: Iterable[str],
+    hangs: Callable[[str], int] = lambda name: 0,
+    *,
+    limit: float | None = None,
+    torch_limit: float = TORCH_LIMIT,
+) -> tuple[dict[str, Verdict], str]:
+    """A verdict on each package, and a remark ("" without one) where the rest could not be found out.
+
+    Args:
+        names: Of ``HOST_IMPORTS``.
+        hangs: How often a package has hung in the starts before.
+        limit: Seconds for one package; None for the user's own, else ``LIMIT``.
+        torch_limit: Seconds for torch, which is imported first.
+    """
+    limit = limit or _limit()
+    found: dict[str, Verdict] = {}
+    child: Child | None = None
+    try:
+        for name in names:
+            if child is None or not child.runs:
+                child = Child("--imports")
+                if remark := _without_torch(child, torch_limit):
+                    return found, remark
+            found[name] = _verdict(child, name, limit, hangs(name))
+    except OSError as error:
+        return (
+            found,
+            f"kernel packages could not be tried in a process of their own: {error.strerror or error}",
+        )
+    finally:
+        if child is not None:
+            child.kill()
+    return found, ""
+
+
+def _limit() -> float:
+    try:
+        return max(1.0, float(os.environ[LIMIT_VARIABLE]))
+    except (KeyError, ValueError):
+        return LIMIT
+
+
+def _without_torch(child: Child, limit: float) -> str:
+    """Why nothing can be said of packages that need torch: ComfyUI itself will say more of it."""
+    try:
+        message = child.hear(limit)
+    except TimeoutError:
+        return f"kernel packages were not tried: torch did not import within {limit:.0f} s"
+    if message is None:
+        return f"kernel packages were not tried: {child.death('while torch was imported')}"
+    return (
+        f"kernel packages were not tried: torch does not import: {message['error']}"
+        if message["error"]
+        else ""
+    )
+
+
+def _verdict(child: Child, name: str, limit: float, hangs: int) -> Verdict:
+    begin = time.monotonic()
+    try:
+        child.tell(name)
+        message = child.hear(limit)
+    except TimeoutError:
+        child.kill()
+        detail = f"its import did not end within {limit:.0f} s"
+        return Verdict(TIMED_OUT, None, detail, time.monotonic() - begin, cases=hangs + 1)
+    except OSError:
+        message = None
+    seconds = time.monotonic() - begin
+    if message is None:
+        return Verdict(CRASHED, None, child.death("while it was imported"), seconds)
+    if message["error"]:
+        return Verdict(NOT_IMPORTABLE, None, message["error"], seconds)
+    return Verdict(OK, seconds=seconds)
+
+
+def keep_out(name: str) -> None:
+    """An import of it in this process fails as that of a package that is not installed."""
+    sys.modules[name] = None
