@@ -9,9 +9,9 @@ _DYNAMIC = {True: "true", False: "false"}
 
 def compile_of(value: str | bool) -> str:
     """BLOCKS or WHOLE for a yes or no; every other value as it is."""
-    return _COMPILE.get(value, value)
+    return _COMPILE[value] if isinstance(value, bool) else value
 
 
 def dynamic_of(value: str | bool) -> str:
     """A key of DYNAMIC for a yes or no; every other value as it is."""
-    return _DYNAMIC.get(value, value)
+    return _DYNAMIC[value] if isinstance(value, bool) else value
