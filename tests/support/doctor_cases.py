@@ -1,7 +1,8 @@
 """Real public reports as cases for the doctor: what was pasted, on which machine, and what is true of it.
 
 A case is a folder under tests/cases/doctor: input.txt, machine.json where the machine is known, truth.json.
-Of each group of ``must_say`` one expression is found in the causes, fixes and commands, of ``must_not_say`` none.
+Of each group of ``must_say`` one expression is found in the causes, fixes and commands, and none of
+``must_not_say``.
 """
 
 import json
@@ -45,7 +46,7 @@ class Case:
         plan = make_plan(environment, around) if environment else None
         if self.truth["kind"] == "plan":
             return "\n".join(plan_lines(plan))
-        answers = explain(self.text, plan)
+        answers = explain(self.text, plan, environment)
         return "\n".join(part for one in answers for part in (one.cause, one.fix, *one.commands))
 
 
