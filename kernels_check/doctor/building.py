@@ -33,6 +33,14 @@ _PROGRAMS = (
 )
 
 
+# A command whose beginning was cut away: what it was to write, and how it ended.
+_CUT = re.compile(
+    r"(?P<target>cuda_utils|__triton_launcher|hip_utils)\.[\w.-]{1,60}\.(?P<kind>pyd|so)['\"].{0,4000}?"
+    r"non-zero\s{1,2}exit\s{1,2}status\s{1,2}(?P<status>-?\w{1,12})",
+    re.DOTALL,
+)
+
+
 def programs(paste: Paste) -> Iterator[ProgramFailure]:
     """Every compiler, linker or assembler that ended with an error."""
     for word in ("command '[", "command ['", "cc_cmd: ["):
@@ -48,6 +56,12 @@ def programs(paste: Paste) -> Iterator[ProgramFailure]:
                 _program(match["program"]),
                 target[1] if target else "",
                 status[1] if status else "",
+            )
+    for place, match in paste.matches(("cuda_utils.", "__triton_launcher.", "hip_utils."), _CUT):
+        program = "tcc" if match["kind"] == "pyd" else "cc"
+        if not any(map(paste.has, ("command '[", "cc_cmd: ["))):
+            yield ProgramFailure(
+                place, place + len(match[0]), program, f"{match['target']}.c", match["status"]
             )
     for word, expression in _PROGRAMS:
         for place, match in paste.matches((word,), expression):

@@ -91,7 +91,7 @@ _MODULES = (
         r"^(c10|c10_cuda|torch|torch_cpu|torch_cuda|torch_python|fbgemm|shm|asmjit|caffe2_nvrtc|cudnn\w*|nvrtc\w*|zlibwapi)$",
         "torch",
     ),
-    (r"^libtorch|^libc10", "torch"),
+    (r"^libtorch(_\w{2,20})?$|^libc10(_\w{2,10})?$", "torch"),
 )
 _PACKAGES = {
     "flash_attn": "flash-attn",

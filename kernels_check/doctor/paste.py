@@ -105,13 +105,18 @@ class Paste:
         return found
 
 
-def read(text: str) -> Paste:
-    """A paste from what somebody sent: the beginning and the end of it where it is very long."""
+def read(text: str, *, narrow: bool = False) -> Paste:
+    """A paste from what somebody sent: the beginning and the end of it where it is very long.
+
+    Args:
+        text: What was sent.
+        narrow: Take its longest line for the width of a terminal, even where no other line is as long.
+    """
     if len(text) > BEGINNING + END:
         text = f"{text[:BEGINNING]}\n{text[-END:]}"
     text = _COLOURS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = html.unescape(_NOT_PRINTED.sub("", text)).translate(_QUOTES)
-    return Paste("\n".join(_bare(line) for line in _unwrapped(text.split("\n"))))
+    return Paste("\n".join(_bare(line) for line in _unwrapped(text.split("\n"), 1 if narrow else 3)))
 
 
 def decode(data: bytes) -> str:
@@ -141,11 +146,11 @@ def _bare(line: str) -> str:
     return line
 
 
-def _unwrapped(lines: list[str]) -> list[str]:
+def _unwrapped(lines: list[str], least: int) -> list[str]:
     """The lines that a terminal broke at its width, in the middle of words, in one again."""
     width = max(map(len, lines), default=0)
     full = sum(len(line) == width for line in lines)
-    if not 60 <= width <= 300 or full < 3:
+    if not 60 <= width <= 300 or full < least:
         return lines
     joined: list[str] = []
     goes_on = False

@@ -53,14 +53,20 @@ def fits(when: Mapping[str, Any], found: Situation, groups: Mapping[str, str]) -
         when: Conditions by name. Of "os", "maker", "attention" and "compute" one of the words has to be it;
             "capability", "torch", "cuda", "python", "triton" and "sage" are bounds such as ">=12.0 <13.0"; of
             "flags" one has to be on; one of the words of "says" has to be found in the log, none of "unless";
-            "match" are expressions for what the row's own expression found under a name.
+            "match" are expressions for what the row's own expression found under a name. A name with ! at its
+            end does not hold where it cannot be told.
         found: The log and what is known.
         groups: What that expression found.
     """
-    answers = [_TESTS[name](wanted, found, groups) for name, wanted in when.items()]
+    answers = [_answer(name, wanted, found, groups) for name, wanted in when.items()]
     if False in answers:
         return False
     return None if None in answers else True
+
+
+def _answer(name: str, wanted: Any, found: Situation, groups: Mapping[str, str]) -> bool | None:
+    holds = _TESTS[name.rstrip("!")](wanted, found, groups)
+    return False if holds is None and name.endswith("!") else holds
 
 
 def _facts_of(environment: Environment) -> Told:

@@ -72,6 +72,9 @@ def explain(text: str, plan: Plan | None = None, environment: Environment | None
     """
     found = situation(read(text), environment)
     told = list(_told(found))
+    if not told:
+        found = situation(read(text, narrow=True), environment)
+        told = list(_told(found))
     told.sort(key=lambda one: (one.symptom.harmless, one.symptom.general, -one.match.start))
     # The commands of a plan are this machine's.
     plan = None if found.elsewhere else plan
@@ -114,8 +117,10 @@ def _causes(symptom: Symptom, match: Match, found: Situation) -> tuple[Cause, ..
         return tuple(sure if symptom.all else sure[:1])
     if symptom.sure:
         return ()
-    otherwise = [one for one in by_answer["otherwise"] if fits(one.when, found, match.groups) is not False]
-    return tuple(by_answer[None][:_MOST] or otherwise[:1])
+    otherwise = [one for one in by_answer["otherwise"] if fits(one.when, found, match.groups)]
+    # Where several may hold at once, one that nothing speaks for is no answer.
+    open_ones = [] if symptom.all else by_answer[None][:_MOST]
+    return tuple(open_ones or otherwise[:1])
 
 
 def _without_consequences(told: list[_Found]) -> list[_Found]:
@@ -144,13 +149,24 @@ def _without_consequences(told: list[_Found]) -> list[_Found]:
     return kept
 
 
+# What a sentence says of what the log does not name.
+_UNNAMED = {
+    "package": "the package that the lines around name",
+    "module": "a compiled module",
+    "stage": "the build",
+    "what": "what is not there",
+    "lib": "a library of CUDA",
+}
+
+
 class _Names(dict):
     def __missing__(self, name: str) -> str:
-        return "it"
+        return _UNNAMED.get(name, "something")
 
 
 def _answer(one: _Found, found: Situation, plan: Plan | None) -> Answer:
-    names = _Names({name: text for name, text in one.match.groups.items() if text})
+    # Alternatives of one expression number what they name.
+    names = _Names({name.rstrip("23"): text for name, text in one.match.groups.items() if text})
     causes = [(cause.cause.format_map(names), cause.fix.format_map(names)) for cause in one.causes]
     asked = one.symptom.question if len(causes) > 1 and not one.symptom.all else ""
     codes = {code for cause in one.causes for code in cause.steps}

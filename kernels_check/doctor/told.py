@@ -1,6 +1,7 @@
 """What a pasted log tells of the machine it is from: system, GPU, torch, flags, the attention that ran."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from .gpus import capability_of
@@ -130,6 +131,9 @@ _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{2,40}")
 _USING = (
     ("using sage attention", SAGE),
     ("using sageattention", SAGE),
+    ("to use sageattn", SAGE),
+    ("attention mode: sageattn", SAGE),
+    ("error running sage attention", SAGE),
     ("using flash attention", FLASH),
     ("using xformers attention", XFORMERS),
     ("using xformers cross attention", XFORMERS),
@@ -138,6 +142,9 @@ _USING = (
     ("using sub quadratic optimization", SPLIT),
     ("using split optimization", SPLIT),
     ("using comfy kitchen attention", KITCHEN),
+)
+_NOT_USED = re.compile(
+    r"without|remov|leav|instead of|try using|to use|unrecognized|not |disabl|\bno |delete|drop|`$"
 )
 _CAPABILITY = _told(
     ("cuda capability", r"cuda capability (?:sm_)?(\d{1,2}\.?\d)\b"),
@@ -187,11 +194,11 @@ def _maker(paste: Paste, gpu: str, torch: str) -> str:
 
 _WINDOWS = re.compile(
     r"(?<![\w])[A-Za-z]:\\{1,2}[\w .-]|(?<![\w])[A-Za-z]:/(?!/)[\w .-]{1,80}/[\w .-]"
-    r"|\[MSC v|WinError|_amd64\.pyd"
+    r"|\[MSC v|WinError|_amd64\.pyd|DLL load failed|\bcl(\.exe)? is not found|\w\.exe\b|\w\.dll\b"
 )
 _LINUX = re.compile(
     r"(?<![\w:])/(?:home|root|usr|opt|mnt|workspace|tmp|var|comfy|venv)/\w"
-    r"|\[GCC |-linux-gnu|lib/python3\.\d{1,8}/site-pack"
+    r"|\[GCC |-linux-gnu|/usr/bin/ld|undefined symbol: |\.so\b|'g\+\+'|lib/python3\.\d{1,8}/site-pack"
 )
 _MAC = re.compile(r"(?<![\w:])/(?:Users|Applications|Library|opt/homebrew)/|Mac Version|macOS|-darwin\.so")
 
@@ -245,11 +252,24 @@ def _flags(paste: Paste) -> frozenset[str]:
                 found.update(f"--{one.lstrip('-')}" for one in bare[1].split())
             if "--fast" in line:
                 found.update(re.findall(r"fp16_accumulation|fp8_matrix_mult|cublas_ops|autotune", line))
+    found.update(_in_prose(paste))
     if paste.has("enabled fp16 accumulation"):
         found.add("fp16_accumulation")
-    if paste.has("--use-sage-attention") and paste.has("using sage attention"):
-        found.add("--use-sage-attention")
     return frozenset(found)
+
+
+def _in_prose(paste: Paste) -> Iterator[str]:
+    """The options that somebody writes to have used, but for those that a log offers or that were left away."""
+    for word in ("--use-", "--fast", "--fp16-", "--force-", "--bf16-"):
+        for place in paste.places(word):
+            before = paste.lower[max(0, place - 40) : place]
+            after = paste.lower[place : place + 80]
+            if (
+                not _NOT_USED.search(before)
+                and "` feature" not in after
+                and (flag := _FLAG.match(paste.lower, place))
+            ):
+                yield flag[0]
 
 
 def _attention(paste: Paste) -> str:
@@ -259,6 +279,8 @@ def _attention(paste: Paste) -> str:
         for place in paste.places(word)
         if not _of_the_vae(paste, place + len(word))
     ]
+    if not found and "--use-sage-attention" in _flags(paste):
+        return SAGE
     return max(found)[1] if found else ""
 
 
