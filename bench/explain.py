@@ -37,7 +37,7 @@ def load(module: str):
 def logs(words: list[str]) -> dict[str, str]:
     """What stands in each log over and over."""
     return {
-        "a session": "got prompt\n100%|##########| 20/20 [01:02<00:00,  3.11s/it]\nPrompt executed in 75.03 s\n",
+        "a session": "got prompt\n100%|####| 20/20 [01:02<00:00, 3.11s/it]\nPrompt executed in 75.03 s\n",
         "every word of the rules": "\n".join(
             " ".join(words[number:] + words[:number]) for number in range(0, len(words), 7)
         ),

@@ -259,7 +259,7 @@ def _flags(paste: Paste) -> frozenset[str]:
 
 
 def _in_prose(paste: Paste) -> Iterator[str]:
-    """The options that somebody writes to have used, but for those that a log offers or that were left away."""
+    """The options that somebody writes to have used; not those that a log offers or that were left away."""
     for word in ("--use-", "--fast", "--fp16-", "--force-", "--bf16-"):
         for place in paste.places(word):
             before = paste.lower[max(0, place - 40) : place]
