@@ -182,6 +182,7 @@ def test_a_line_that_a_terminal_broke_in_words_is_read_whole(width):
     "text",
     [
         "Traceback (most recent call last):\n  File \"/home/u/custom_nodes/x/nodes.py\"\nKeyError: 'image'",
+        "RuntimeError: CUDA error: out of memory",
         "torch.OutOfMemoryError: Allocation on device\nGot an OOM, unloading all loaded models.",
         "Failed to validate prompt for output 9:\n* CheckpointLoaderSimple 4:\n  - Value not in list",
         "RuntimeError: mat1 and mat2 shapes cannot be multiplied (77x2048 and 768x320)",
@@ -199,6 +200,8 @@ def test_a_log_of_something_else_is_answered_by_nothing(text):
     [
         ('File "/v/site-packages/sageattention/core.py", line 9\nRuntimeError: not seen before', "exc-sage"),
         ("torch._inductor.exc.InductorError: KeyError: not seen before", "exc-inductor"),
+        ("NotImplementedError: xformers said what was not heard before", "exc-named"),
+        ("RuntimeError: CUDA error: not seen before", "gpu-error"),
         ("DLL load failed while importing _strange: words of a language that is new here", "module-unknown"),
         (
             "error: subprocess-exited-with-error\n Preparing metadata (pyproject.toml) did not run",
