@@ -52,9 +52,12 @@ class Server:
         end = "\n".join(self.log().splitlines()[-40:])
         return ServerError(f"{message}\n--- end of the server's log ---\n{end}")
 
-    def get(self, path: str) -> object:
+    def text(self, path: str) -> str:
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:
-            return json.load(answer)
+            return answer.read().decode()
+
+    def get(self, path: str) -> object:
+        return json.loads(self.text(path))
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_LIMIT
@@ -67,22 +70,32 @@ class Server:
             time.sleep(0.25)
         raise self.fail(f"the server did not answer within {START_LIMIT:.0f} s")
 
-    def queue(self, workflow: dict, workflow_id: str | None = None) -> str:
-        """Queues a workflow in API format, as if from the page's with that id; returns the prompt's id."""
-        page = {"extra_pnginfo": {"workflow": {"id": workflow_id}}} if workflow_id else {}
-        body = json.dumps({"prompt": workflow, "extra_data": page}).encode()
+    def post(self, body: str) -> tuple[int, str]:
+        """Posts a text as a prompt, whatever it is; returns the answer's status and text."""
         request = urllib.request.Request(
-            self.url + "/prompt", data=body, headers={"Content-Type": "application/json"}
+            self.url + "/prompt", data=body.encode(), headers={"Content-Type": "application/json"}
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.load(answer)["prompt_id"]
+                return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            raise self.fail(f"the workflow was refused: {error.read().decode()}") from error
+            return error.code, error.read().decode()
 
-    def run(self, workflow: dict, workflow_id: str | None = None) -> dict:
+    def queue(self, workflow: dict, workflow_id: object = None, **extra: object) -> str:
+        """Queues a workflow in API format, as if from the page's with that id; returns the prompt's id.
+
+        What JSON cannot say, infinity, goes out as a number that is too large for any reader.
+        """
+        page = {"extra_pnginfo": {"workflow": {"id": workflow_id}}} if workflow_id is not None else {}
+        body = json.dumps({"prompt": workflow, "extra_data": {**page, **extra}})
+        status, answer = self.post(body.replace("Infinity", "1e999"))
+        if status != 200:
+            raise self.fail(f"the workflow was refused: {status} {answer}")
+        return json.loads(answer)["prompt_id"]
+
+    def run(self, workflow: dict, workflow_id: object = None, **extra: object) -> dict:
         """Runs a workflow to its end and returns what its output nodes showed, by node id."""
-        prompt_id = self.queue(workflow, workflow_id)
+        prompt_id = self.queue(workflow, workflow_id, **extra)
         deadline = time.monotonic() + RUN_LIMIT
         while time.monotonic() < deadline:
             history = self.get(f"/history/{prompt_id}").get(prompt_id)
