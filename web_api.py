@@ -89,6 +89,21 @@ def when_all_packs_are_loaded(do: Callable[[], Awaitable[None]]) -> None:
         server.app.on_startup.append(run)
 
 
+def before_prompts(rewrite: Callable[[object], None]) -> None:
+    """Has every prompt that comes to ComfyUI's server rewritten before the server reads it."""
+    from server import PromptServer
+
+    def handle(posted: object) -> object:
+        try:
+            rewrite(posted.get("prompt") if isinstance(posted, dict) else None)
+        except Exception:  # The prompt then ends as it would without this pack.
+            log.warning("SageKit could not look at a prompt", exc_info=True)
+        return posted
+
+    if (server := getattr(PromptServer, "instance", None)) is not None:
+        server.add_on_prompt_handler(handle)
+
+
 class Runs:
     """The report as JSON. A run that has ended is the same for ever, so it is written once, at its end."""
 

@@ -4,7 +4,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .. import web_api
 from ..patches.attention.host import background
-from . import ids, replacements
+from . import ids, prompts, replacements
 from .patch_fp16_accumulation import PatchFP16Accumulation
 from .patch_sage_attention import PatchSageAttention
 from .patch_torch_compile import PatchTorchCompile
@@ -20,6 +20,7 @@ class SageKitExtension(ComfyExtension):
         pages = {ids.own_id(node): ids.plain_id(node) for node in NODES}
         web_api.register(lambda: ids.taken(NODES), pages)
         web_api.when_all_packs_are_loaded(_look_at_ids)
+        prompts.watch()
         background.start()
         return ids.under_both_ids(NODES)
 

@@ -19,6 +19,10 @@ ALWAYS_THERE = {
     "TorchCompileModelAdvanced": COMPILE | {"compile_transformer_blocks_only"},
     "TorchCompileModelWanVideoV2": COMPILE | {"compile_transformer_blocks_only"},
     "TorchCompileModelFluxAdvancedV2": COMPILE,
+    "PatchFlashAttentionKJ": {"model"},
+    "LTX2MemoryEfficientSageAttentionPatch": {"model"},
+    "WanVideoMemoryEfficientSageAttentionPatch": {"model"},
+    "MiniMaxH3MemoryEfficientSageAttentionPatch": {"model"},
     "TorchCompileModelWanVideo": {"model"},
     "TorchCompileModelFluxAdvanced": {"model"},
     "TorchCompileModelQwenImage": {"model"},
@@ -27,7 +31,8 @@ ALWAYS_THERE = {
     "TorchCompileLTXModel": {"model"},
 }
 WITH_OPTIONS = [kind for kind, inputs in ALWAYS_THERE.items() if inputs >= COMPILE]
-RETIRED = [kind for kind, inputs in ALWAYS_THERE.items() if inputs == {"model"}]
+RETIRED = [kind for kind, inputs in ALWAYS_THERE.items() if inputs == {"model"} and "Compile" in kind]
+ATTENTION = [kind for kind in ALWAYS_THERE if "Attention" in kind and kind != SAGE]
 KERNELS = {
     "auto": "auto",
     "disabled": "off",
@@ -54,14 +59,6 @@ class Installed:
 
 NODE_CLASS_MAPPINGS = {"PathchSageAttentionKJ": Installed}
 '''
-
-
-@pytest.fixture(scope="module")
-def replacing(plain, host_folder):
-    """A server that knows node replacement."""
-    if not (host_folder / "app" / "node_replace_manager.py").exists():
-        pytest.skip(f"ComfyUI {host.version(host_folder)} has no node replacement")
-    return plain
 
 
 def saved(kind: str, **inputs: object) -> dict:
@@ -100,6 +97,15 @@ def test_a_saved_node_for_fp16_accumulation_runs(replacing):
     expected = replacing.latent(workflows.sampling("wan"))
     patched = workflows.sampling("wan", saved(TORCH, enable_fp16_accumulation=True))
     assert replacing.latent(patched) == expected
+
+
+@pytest.mark.parametrize("kind", ATTENTION)
+def test_a_saved_node_for_one_kind_of_attention_runs_as_ours(replacing, kind):
+    old = {"triton_kernels": True} if kind.startswith("LTX2") else {"allow_compile": False}
+    replacing.run(workflows.sampling("wan", saved(kind, **old)))
+    run = last_run(replacing)
+    assert (run["node_id"], run["kernel"]) == ("patch0", "auto")
+    assert run["quality"] == ("exact" if "Flash" in kind else "balanced")
 
 
 @pytest.mark.parametrize("kind", WITH_OPTIONS)
