@@ -1,12 +1,10 @@
 """Workflows saved with KJNodes' nodes, on a machine without KJNodes: ours take their place."""
 
 import asyncio
-import importlib.util
 from types import SimpleNamespace
 
 import pytest
 from support import host, workflows
-from support.page import Page, launch, places_of_chromium
 from support.server import ServerError
 
 SAGE, TORCH = "PathchSageAttentionKJ", "ModelPatchTorchSettings"
@@ -211,64 +209,3 @@ def test_an_error_of_the_host_is_one_warning_and_goes_no_further(monkeypatch, re
     asyncio.run(replacements.register())
     (record,) = caplog.records
     assert "KeyError: 'changed'" in record.getMessage()
-
-
-def test_the_page_offers_our_node_for_the_missing_one_and_puts_it_in_its_place(replacing):
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        if browser is None:
-            pytest.skip(f"no Chromium: looked for {' and '.join(places_of_chromium(playwright))}")
-        page = Page(browser, replacing.url)
-        page.browser_page.evaluate("saved => window.app.loadGraphData(saved)", _saved_in_the_page())
-        page.wait_for(f"app.graph.nodes.some(node => node.type === '{SAGE}')")
-        page.browser_page.get_by_role("button", name="View details").click()
-        page.browser_page.get_by_role("button", name="Replace Node").click()
-        page.wait_for("app.graph.nodes.some(node => node.type === 'PatchSageAttention')")
-        values = page.browser_page.evaluate(
-            "() => window.app.graph.nodes.find(node => node.type === 'PatchSageAttention')"
-            ".widgets.slice(0, 2).map(widget => widget.value)"
-        )
-        links = page.browser_page.evaluate("() => [...window.app.graph.links.values()].length")
-        browser.close()
-    assert (values, links) == (["sageattn_qk_int8_pv_fp8_cuda", "balanced"], 1)
-
-
-def _saved_in_the_page() -> dict:
-    """A workflow of two nodes in the format that the page saves."""
-    model = {"name": "MODEL", "type": "MODEL", "links": [1]}
-    common = {"flags": {}, "mode": 0, "properties": {}, "size": [300, 100]}
-    nodes = [
-        {
-            "id": 1,
-            "type": "UNETLoader",
-            "pos": [0, 0],
-            "order": 0,
-            "inputs": [],
-            "outputs": [model],
-            "widgets_values": ["tiny-wan2.1-t2v.safetensors", "default"],
-            **common,
-        },
-        {
-            "id": 2,
-            "type": SAGE,
-            "pos": [400, 0],
-            "order": 1,
-            "inputs": [{"name": "model", "type": "MODEL", "link": 1}],
-            "outputs": [{"name": "MODEL", "type": "MODEL", "links": []}],
-            "widgets_values": ["sageattn_qk_int8_pv_fp8_cuda", False],
-            **common,
-        },
-    ]
-    links = [[1, 1, 0, 2, 0, "MODEL"]]
-    return {
-        "last_node_id": 2,
-        "last_link_id": 1,
-        "nodes": nodes,
-        "links": links,
-        "groups": [],
-        "version": 0.4,
-    }
