@@ -24,22 +24,12 @@ export function watch(node) {
     // It may have been saved by a version that took the other pack's values as they were.
     for (const widget of node.widgets ?? []) mend(widget);
   });
-  const settle = () => {
+  for (const widget of node.widgets ?? []) after(widget, "callback", () => mend(widget));
+  // It is in the other's place by then, with everything of it, and nobody has looked yet.
+  queueMicrotask(() => {
     if (known || !node.graph) return;
-    known = true;
     own(node, made);
     fit(node);
-  };
-  for (const widget of node.widgets ?? []) {
-    after(widget, "callback", () => {
-      mend(widget);
-      settle();
-    });
-  }
-  // One without a value to take over; a moment later nobody is putting it in another's place any more.
-  queueMicrotask(() => {
-    settle();
-    known = true;
   });
 }
 
