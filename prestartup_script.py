@@ -46,8 +46,11 @@ def _look_ahead() -> None:
         return
     environment = _kernels_check("environment").read_environment(layout.comfyui, flags)
     device = "cpu" if getattr(args, "cpu", False) else "cuda:0"
-    broken = startup.look(flags, packages, environment, store, device=device, say=logging.info)
-    startup.Start(args, environment, PACK, acts=mode != "report").act_on(broken, packages)
+    acts = mode != "report"
+    broken = startup.look(
+        flags, packages, environment, store, device=device, say=logging.info, is_guarded=acts
+    )
+    startup.Start(args, environment, PACK, acts).act_on(broken, packages)
 
 
 try:

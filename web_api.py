@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 import logging
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -56,7 +57,7 @@ def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
 
     @server.routes.get("/sagekit/status")
     async def get_status(request: web.Request) -> web.Response:
-        return web.json_response(without_folders({**status(), "taken": taken()}))
+        return web.json_response(text=as_json({**status(), "taken": taken()}))
 
     @server.routes.get("/sagekit/plan")
     async def get_plan(request: web.Request) -> web.Response:
@@ -65,7 +66,7 @@ def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
         found = stored.verdicts if stored is not None else {}
         plan = await plans.of(environment, found) if environment is not None else None
         # Made for a page already: what is cut out of a command makes another one of it.
-        return web.json_response({"plan": plan})
+        return web.json_response(text=json.dumps({"plan": plan}, allow_nan=False))
 
     async def get_help(request: web.Request) -> web.FileResponse:
         return web.FileResponse(PACK / "web" / "docs" / f"{pages[Path(request.path).stem]}.md")
@@ -89,16 +90,17 @@ def when_all_packs_are_loaded(do: Callable[[], Awaitable[None]]) -> None:
         server.app.on_startup.append(run)
 
 
-def before_prompts(rewrite: Callable[[object], None]) -> None:
-    """Has every prompt that comes to ComfyUI's server rewritten before the server reads it."""
+def before_each_prompt(change: Callable[[object], None]) -> None:
+    """Has something change the prompts that come in, in their place, before ComfyUI reads them."""
     from server import PromptServer
 
-    def handle(posted: object) -> object:
+    def handle(body):
         try:
-            rewrite(posted.get("prompt") if isinstance(posted, dict) else None)
-        except Exception:  # The prompt then ends as it would without this pack.
-            log.warning("SageKit could not look at a prompt", exc_info=True)
-        return posted
+            if isinstance(body, dict):
+                change(body.get("prompt"))
+        except Exception:  # The prompt is as it came, or nearly: ComfyUI says what is wrong with it.
+            log.warning("SageKit could not read a prompt before ComfyUI does", exc_info=True)
+        return body
 
     if (server := getattr(PromptServer, "instance", None)) is not None:
         server.add_on_prompt_handler(handle)
@@ -112,7 +114,7 @@ class Runs:
 
     def write(self, run: report.Run) -> None:
         """Writes a run that has ended, so that nobody waits for it later."""
-        self._written[run.number] = json.dumps(without_folders(run.as_data()))
+        self._written[run.number] = as_json(run.as_data())
 
     def as_json(self) -> str:
         """The answer to /sagekit/report."""
@@ -123,7 +125,7 @@ class Runs:
         self._written = {run.number: self._written[run.number] for run in ended}
         rest = {"running": report.running(), "nodes": messages.messages()}
         parts = [f'"runs": [{", ".join(self._written.values())}]']
-        parts += [f'"{name}": {json.dumps(without_folders(value))}' for name, value in rest.items()]
+        parts += [f'"{name}": {as_json(value)}' for name, value in rest.items()]
         return "{" + ", ".join(parts) + "}"
 
 
@@ -189,15 +191,23 @@ def times() -> dict[str, list[dict]]:
     }
 
 
-def without_folders(value):
-    """The JSON-ready value with every absolute path in its texts cut down to the file's name."""
+def as_json(value) -> str:
+    """JSON as a page reads it."""
+    return json.dumps(for_a_page(value), allow_nan=False)
+
+
+def for_a_page(value):
+    """The JSON-ready value with every absolute path in its texts cut down to the file's name.
+
+    A number that JSON does not know, infinite or none, is null: a page would read nothing of the answer.
+    """
     if isinstance(value, str):
         return _without_folders(value)
-    if isinstance(value, list):
-        return [without_folders(one) for one in value]
+    if isinstance(value, (list, tuple)):
+        return [for_a_page(one) for one in value]
     if isinstance(value, dict):
-        return {key: without_folders(one) for key, one in value.items()}
-    return value
+        return {key: for_a_page(one) for key, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @functools.lru_cache(maxsize=4096)  # A report says the same of many calls.
@@ -210,7 +220,7 @@ def _send(new: Message | Notice) -> None:
     from server import PromptServer
 
     event = NODE_EVENT if isinstance(new, Message) else NOTICE_EVENT
-    PromptServer.instance.send_sync(event, without_folders(new.as_data()))
+    PromptServer.instance.send_sync(event, for_a_page(new.as_data()))
 
 
 def _place(node_id: str) -> Place:
@@ -220,6 +230,12 @@ def _place(node_id: str) -> Place:
     for running in list(PromptServer.instance.prompt_queue.currently_running.values()):
         prompt, extra = running[2], running[3]
         if node_id in prompt:
-            workflow = (extra.get("extra_pnginfo") or {}).get("workflow") or {}
-            return Place(str(prompt[node_id].get("class_type", "")), workflow.get("id"))
+            return Place(str(prompt[node_id].get("class_type", "")), _workflow_id(extra))
     return Place()
+
+
+def _workflow_id(extra: object) -> str | None:
+    """The id in what a page sends with its prompt; a program may send anything."""
+    for key in ("extra_pnginfo", "workflow", "id"):
+        extra = extra.get(key) if isinstance(extra, dict) else None
+    return extra if isinstance(extra, str) and extra else None

@@ -67,7 +67,7 @@ def main() -> None:
     full_report(arguments.calls)
     routes = {
         "/sagekit/report": runs.as_json,
-        "/sagekit/status": lambda: json.dumps(web_api.without_folders(web_api.status())),
+        "/sagekit/status": lambda: json.dumps(web_api.for_a_page(web_api.status())),
     }
     print("| route | first | again, median | slowest | size |")
     print("|---|---|---|---|---|")

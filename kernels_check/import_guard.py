@@ -1,7 +1,7 @@
 """Stands between ComfyUI's start and a kernel package that fails in a way that ComfyUI does not expect.
 
-The child process has imported the package before; since then what it stands on may have changed. What raises
-here becomes the ImportError that ComfyUI lives with. A crash cannot be caught in this way.
+What raises becomes the ImportError that ComfyUI lives with. A crash cannot be caught in this way: that the
+package does not bring down a process has been found out in a child before.
 """
 
 import importlib.abc
@@ -14,7 +14,7 @@ class Guard(importlib.abc.MetaPathFinder):
     """A finder in front of all others, for a few names alone.
 
     Args:
-        names: Of packages; what lies below them is theirs.
+        names: Of modules; those below them are not watched unless they are named, too.
         failed: Called with (name, error) before the import fails.
     """
 

@@ -60,15 +60,23 @@ def _is_there(name: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
-def is_settled(verdict: Verdict | None) -> bool:
+def is_settled(verdict: Verdict | None, is_relied_on: bool) -> bool:
     """Whether a stored verdict spares the import in a child.
 
     What failed is tried again at every start: what it failed for may be outside of what is watched, a
-    library of the system or a package that it needs, and once that is mended it must not be kept out.
+    library of the system or a package that it needs, and once that is mended it must not be kept out. What
+    only raised is tried by ComfyUI itself, behind the guard; but where a launch flag asks for it, its kernel
+    has to be proven before ComfyUI relies on it.
+
+    Args:
+        verdict: None where there is none.
+        is_relied_on: A launch flag asks for the package, or nothing would catch what it raises.
     """
     if verdict is None:
         return False
-    return verdict.is_good or (verdict.state == TIMED_OUT and verdict.cases >= HANGS)
+    if verdict.state == TIMED_OUT:
+        return verdict.cases >= HANGS
+    return verdict.is_good or (verdict.state == NOT_IMPORTABLE and not is_relied_on)
 
 
 def check(

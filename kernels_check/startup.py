@@ -3,8 +3,9 @@
 A package that does not import is kept out of this start; a flag that asks for a broken kernel is cleared.
 """
 
+import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def look(
     say: Callable[[str], None],
     probe: Callable[[Backend, str], Verdict] | None = None,
     try_imports: Callable[..., tuple[dict[str, Verdict], str]] = imports.check,
+    is_guarded: bool = True,
 ) -> Broken:
     """Those of the packages that do not import, and of the flags whose kernel is not usable.
 
@@ -66,13 +68,16 @@ def look(
         say: Tells the user one line.
         probe: Tries a kernel; the default starts a child process.
         try_imports: Imports packages; the default starts a child process.
+        is_guarded: What raises while ComfyUI imports it will be caught, so that it need not be tried here.
     """
+    flags, packages = tuple(flags), tuple(packages)
     stored, remarks = check.load(file, environment)
     remarks_of_start[:] = remarks
     for remark in remarks:
         say(f"SageKit: {remark}")
     key = f"{check.LAUNCH} {device}"
-    imported = _imported(packages, stored.of(IMPORTS), say, try_imports)
+    relied_on = {name for name in packages if not is_guarded or HOST_IMPORTS[name].flag in flags}
+    imported = _imported(packages, relied_on, stored.of(IMPORTS), say, try_imports)
     broken = {name: one for name, one in imported.items() if not one.is_good}
     known = _tried(flags, dict(stored.of(key)), broken, environment, device, say, probe or _probe)
     # Written where something changed, too: else every start would say so again.
@@ -85,10 +90,16 @@ def look(
 
 
 def _imported(
-    packages: Iterable[str], before: Mapping[str, Verdict], say: Callable[[str], None], try_imports: Callable
+    packages: Iterable[str],
+    relied_on: Container[str],
+    before: Mapping[str, Verdict],
+    say: Callable[[str], None],
+    try_imports: Callable,
 ) -> dict[str, Verdict]:
     """A verdict on the import of each package, of those that could be tried or need not be."""
-    settled = {name: before[name] for name in packages if imports.is_settled(before.get(name))}
+    settled = {
+        name: before[name] for name in packages if imports.is_settled(before.get(name), name in relied_on)
+    }
     unsettled = [name for name in packages if name not in settled]
     if not unsettled:
         return settled
@@ -144,23 +155,34 @@ class Start:
     def act_on(self, broken: Broken, packages: Iterable[str]) -> None:
         """Keeps out, turns off, says so, and guards the import of the other packages."""
         global guard
-        for name, verdict in broken.packages.items():
+        # What raises in a child raises here, too, unless it has been mended: no reason to bar it.
+        barred = {
+            name: one
+            for name, one in broken.packages.items()
+            if not (
+                self._acts and one.state == NOT_IMPORTABLE and HOST_IMPORTS[name].flag not in broken.flags
+            )
+        }
+        for name, verdict in barred.items():
             if self._acts:
                 imports.keep_out(name)
             self._keep_out(name, verdict)
-        said = {HOST_IMPORTS[name].flag for name in broken.packages}
+        said = {HOST_IMPORTS[name].flag for name in barred}
         for flag, verdict in broken.flags.items():
             if flag not in said:
                 self._turn_off(flag, verdict)
                 self._say(startup_text.of_flag(flag, verdict, self._environment, self._pack, self._acts))
         if self._acts:
-            guard = Guard((name for name in packages if name not in broken.packages), self._failed)
+            let_in = (HOST_IMPORTS[name].modules for name in packages if name not in barred)
+            guard = Guard(itertools.chain(*let_in), self._failed)
             guard.install()
 
-    def _failed(self, name: str, error: BaseException) -> None:
-        """A package that was let in fails all the same: its import ends as that of one that is not there."""
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        self._keep_out(name, Verdict(NOT_IMPORTABLE, None, words))
+    def _failed(self, module: str, error: BaseException) -> None:
+        """A package that was let in does not import: it ends as one that is not there. Said once."""
+        package = module.partition(".")[0]
+        if package not in kept_out:
+            words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            self._keep_out(package, Verdict(NOT_IMPORTABLE, None, words))
 
     def _keep_out(self, name: str, verdict: Verdict) -> None:
         flag = HOST_IMPORTS[name].flag

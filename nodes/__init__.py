@@ -1,10 +1,12 @@
 """The nodes, one file each."""
 
+import functools
+
 from comfy_api.latest import ComfyExtension, io
 
 from .. import web_api
 from ..patches.attention.host import background
-from . import ids, prompts, replacements
+from . import ids, prompts, replacements, values
 from .patch_fp16_accumulation import PatchFP16Accumulation
 from .patch_sage_attention import PatchSageAttention
 from .patch_torch_compile import PatchTorchCompile
@@ -21,8 +23,13 @@ class SageKitExtension(ComfyExtension):
         web_api.register(lambda: ids.taken(NODES), pages)
         web_api.when_all_packs_are_loaded(_look_at_ids)
         prompts.watch()
+        web_api.before_each_prompt(_make_readable)
         background.start()
         return ids.under_both_ids(NODES)
+
+
+def _make_readable(prompt: object) -> None:
+    values.make_readable(prompt, functools.partial(ids.ours, NODES))
 
 
 async def _look_at_ids() -> None:

@@ -44,6 +44,14 @@ def taken(nodes: Iterable[type[io.ComfyNode]]) -> list[dict[str, str]]:
     return [{"id": plain_id(node), "by": by, "instead": own_id(node)} for node, by in found if by]
 
 
+def ours(nodes: Iterable[type[io.ComfyNode]], node_id: str) -> type[io.ComfyNode] | None:
+    """The class of ours that ComfyUI finds under an id now; None where that is nobody's or another's."""
+    import nodes as host
+
+    found = host.NODE_CLASS_MAPPINGS.get(node_id)
+    return found if isinstance(found, type) and issubclass(found, tuple(nodes)) else None
+
+
 def tell(nodes: Iterable[type[io.ComfyNode]]) -> None:
     """Says once in the log and on the page which ids belong to others, and what to do."""
     for one in taken(nodes):

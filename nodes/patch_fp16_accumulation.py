@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..patches import fp16_accumulation
+from . import values
 from ._common import node_id
 
 
@@ -24,6 +25,7 @@ class PatchFP16Accumulation(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model to patch. Other models stay as they are."),
                 io.Boolean.Input(
                     "enabled",
+                    optional=True,
                     default=True,
                     tooltip=(
                         "On: float16 accumulation while this model runs; the node says when that can change "
@@ -36,5 +38,10 @@ class PatchFP16Accumulation(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, enabled: bool = True) -> io.NodeOutput:
-        return io.NodeOutput(fp16_accumulation.patch_model(model, enabled, node_id(cls)))
+    def execute(
+        cls,
+        model,
+        enabled: bool = True,
+        **later: object,  # Inputs that this version does not know come over a link.
+    ) -> io.NodeOutput:
+        return io.NodeOutput(fp16_accumulation.patch_model(model, values.yes(enabled), node_id(cls)))

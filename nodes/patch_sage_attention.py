@@ -7,7 +7,10 @@ from ..kernels_check.select import BUDGETS, DEFAULT_QUALITY
 from ..patches.attention import foreign_names
 from ..patches.attention.host import patch_model
 from ..patches.attention.settings import AUTO, OFF, Settings
+from . import values
 from ._common import advanced, node_id
+
+MOST_BLOCKS = 1000
 
 
 class PatchSageAttention(io.ComfyNode):
@@ -28,6 +31,7 @@ class PatchSageAttention(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model to patch. Other models stay as they are."),
                 io.Combo.Input(
                     "kernel",
+                    optional=True,
                     options=[AUTO, OFF, *backends()],
                     default=AUTO,
                     tooltip=(
@@ -39,6 +43,7 @@ class PatchSageAttention(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "quality",
+                    optional=True,
                     options=list(BUDGETS),
                     default=DEFAULT_QUALITY,
                     tooltip=(
@@ -53,7 +58,7 @@ class PatchSageAttention(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, kernel: str, quality: str) -> bool:
+    def validate_inputs(cls, kernel: str = "", quality: str = "") -> bool:
         """Accepts names that this version does not know, so that workflows of later versions run."""
         return True
 
@@ -67,10 +72,16 @@ class PatchSageAttention(io.ComfyNode):
         end_percent: float = 1.0,
         exact_first_blocks: int = 0,
         exact_last_blocks: int = 0,
+        **later: object,  # Inputs that this version does not know come over a link.
     ) -> io.NodeOutput:
-        kernel = foreign_names.ours(kernel)
         settings = Settings(
-            kernel, quality, start_percent, end_percent, exact_first_blocks, exact_last_blocks, node_id(cls)
+            kernel=values.name(foreign_names.ours(kernel)),
+            quality=values.name(quality),
+            start_percent=values.number(start_percent, 0.0, 1.0, default=0.0),
+            end_percent=values.number(end_percent, 0.0, 1.0, default=1.0),
+            exact_first_blocks=int(values.number(exact_first_blocks, 0, MOST_BLOCKS, default=0)),
+            exact_last_blocks=int(values.number(exact_last_blocks, 0, MOST_BLOCKS, default=0)),
+            node_id=node_id(cls),
         )
         return io.NodeOutput(patch_model(model, settings))
 
@@ -78,7 +89,7 @@ class PatchSageAttention(io.ComfyNode):
 def _ranges() -> list:
     """The advanced inputs: where to stay exact."""
     percent = {"min": 0.0, "max": 1.0, "step": 0.01}
-    blocks = {"default": 0, "min": 0, "max": 1000}
+    blocks = {"default": 0, "min": 0, "max": MOST_BLOCKS}
     return [
         advanced(
             io.Float.Input,

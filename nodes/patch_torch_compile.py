@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..patches.compile import Settings, foreign_values, patch_model
 from ..patches.compile.settings import BACKENDS, BLOCKS, DYNAMIC, MODES, WHOLE
+from . import values
 from ._common import advanced, node_id
 
 
@@ -25,6 +26,7 @@ class PatchTorchCompile(io.ComfyNode):
                 io.Model.Input("model", tooltip="The model to patch. Other models stay as they are."),
                 io.Combo.Input(
                     "compile",
+                    optional=True,
                     options=[BLOCKS, WHOLE],
                     default=BLOCKS,
                     tooltip=(
@@ -34,6 +36,7 @@ class PatchTorchCompile(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "dynamic",
+                    optional=True,
                     options=list(DYNAMIC),
                     default="auto",
                     tooltip=(
@@ -48,7 +51,7 @@ class PatchTorchCompile(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, compile: str, dynamic: str, backend: str, mode: str) -> bool:
+    def validate_inputs(cls, compile: str = "", dynamic: str = "", backend: str = "", mode: str = "") -> bool:
         """Accepts names that this version does not know, so that workflows of later versions run."""
         return True
 
@@ -62,9 +65,16 @@ class PatchTorchCompile(io.ComfyNode):
         mode: str = MODES[0],
         fullgraph: bool = False,
         cache: bool = True,
+        **later: object,  # Inputs that this version does not know come over a link.
     ) -> io.NodeOutput:
-        compile, dynamic = foreign_values.compile_of(compile), foreign_values.dynamic_of(dynamic)
-        settings = Settings(compile, dynamic, backend, mode, fullgraph, cache)
+        settings = Settings(
+            compile=values.name(foreign_values.compile_of(compile)),
+            dynamic=values.name(foreign_values.dynamic_of(dynamic)),
+            backend=values.name(backend),
+            mode=values.name(mode),
+            fullgraph=values.yes(fullgraph),
+            cache=values.yes(cache),
+        )
         return io.NodeOutput(patch_model(model, settings, node_id(cls)))
 
 

@@ -23,7 +23,7 @@ _told: set[str] = set()
 def watch() -> None:
     """Has every prompt rewritten that comes, where the host replaces nodes."""
     if replacements.is_known_to_the_host():
-        web_api.before_prompts(rewrite)
+        web_api.before_each_prompt(rewrite)
 
 
 def rewrite(prompt: object) -> None:

@@ -160,7 +160,7 @@ def test_the_log_says_once_for_a_kind_of_node_what_runs_in_its_place(replacing):
 @pytest.mark.parametrize("asked", [None, [], "text", 5, {"a": None}, {"a": []}, {"a": {"class_type": []}}])
 def test_what_is_no_prompt_is_answered_as_by_the_host(replacing, asked):
     assert posted(replacing, asked)[0] in (400, 500)
-    assert not [line for line in replacing.lines_of_the_pack() if "could not look at a prompt" in line]
+    assert not [line for line in replacing.lines_of_the_pack() if "could not read a prompt" in line]
 
 
 def test_a_host_without_node_replacement_is_not_touched(plain, host_folder):
@@ -239,8 +239,8 @@ def test_an_error_of_ours_leaves_the_prompt_to_the_host_and_is_logged(attention,
         raise KeyError("changed")
 
     monkeypatch.setattr(server.PromptServer, "instance", Server(), raising=False)
-    web_api.before_prompts(fail)
+    web_api.before_each_prompt(fail)
     body = {"prompt": {"1": node(SAGE)}}
     assert handlers[0](body) is body
     assert handlers[0](None) is None
-    assert all("could not look at a prompt" in record.getMessage() for record in caplog.records)
+    assert all("could not read a prompt" in record.getMessage() for record in caplog.records)

@@ -106,6 +106,8 @@ class Server:
                 return history["outputs"]
             if self.process.poll() is not None:
                 raise self.fail(f"the server ended with code {self.process.returncode} during a run")
+            if "Exception in thread" in self.log():
+                raise self.fail("the server lost a thread: it runs no prompt any more")
             time.sleep(0.05)
         raise self.fail(f"the workflow did not end within {RUN_LIMIT:.0f} s")
 

@@ -214,4 +214,4 @@ def test_threads_lose_no_count():
     ],
 )
 def test_no_folder_of_the_user_leaves_through_the_routes(text, shown):
-    assert web_api.without_folders({"a": [text]}) == {"a": [shown]}
+    assert web_api.for_a_page({"a": [text]}) == {"a": [shown]}

@@ -24,7 +24,7 @@ WHEEL = "https://example.com/releases/download/v2/sage-2.2+cu130-cp310-abi3-win_
     ],
 )
 def test_folders_of_this_machine_are_left_out_and_addresses_of_the_web_stay(text, shown):
-    assert web_api.without_folders({"told": [text]}) == {"told": [shown]}
+    assert web_api.for_a_page({"told": [text]}) == {"told": [shown]}
 
 
 @pytest.fixture
