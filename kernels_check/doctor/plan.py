@@ -253,8 +253,9 @@ def _in_order(
 
 
 def _nearest(refused: Iterable[tuple[Wheel, tuple[Reason, ...]]]) -> list[tuple[Wheel, tuple[Reason, ...]]]:
-    """Those with the fewest reasons, a handful; a file for another system is near to nobody."""
-    here = [one for one in refused if not any(reason.code == "wheel-platform" for reason in one[1])]
+    """Those with the fewest reasons, a handful; one for another system or GPU is near to nobody."""
+    far = ("wheel-platform", "wheel-gpu")
+    here = [one for one in refused if not any(reason.code in far for reason in one[1])]
     fewest = min((len(against) for _, against in here), default=0)
     return [one for one in here if len(one[1]) == fewest][:5]
 

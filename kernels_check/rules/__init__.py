@@ -29,10 +29,12 @@ RULES: tuple[Rule, ...] = (
     build.known_bad,
     gpu.too_old_for_sage,
     gpu.too_old_for_this_sage,
+    gpu.without_a_branch,
 )
 LIMITS: tuple[Rule, ...] = (
     gpu.without_sage,
     gpu.with_sage_in_half_precision,
+    gpu.in_float32,
     gpu.without_the_fp16_cuda_kernel,
 )
 

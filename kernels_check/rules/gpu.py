@@ -6,7 +6,16 @@ from ..backend import Reason
 from ..environment import Build, Environment, Gpu, Package, fork
 from ..environment.build import WOCT0RDHO
 from .mismatch import Mismatch
-from .tables import dotted, names_of_gpus, row_of_gpu, rows_of_gpus, sage_packages, tables
+from .tables import (
+    computes_in_float32,
+    dotted,
+    names_of_gpus,
+    numbers,
+    row_of_gpu,
+    rows_of_gpus,
+    sage_packages,
+    tables,
+)
 
 
 def too_old_for_sage(environment: Environment) -> Iterator[Mismatch]:
@@ -36,8 +45,35 @@ def too_old_for_this_sage(environment: Environment) -> Iterator[Mismatch]:
     yield Mismatch(
         Reason("sage2-turing", f"sageattention 1.0.6 on {names_of_gpus(environment)}", package.full_version),
         about="sageattention",
-        do="Replace sageattention by 1.0.6 with Triton 3.2 and run models in float16, or remove it.",
+        do="Remove sageattention: ComfyUI computes in float32 on this GPU, which it does not take."
+        if _all_in_float32(environment)
+        else "Replace sageattention by 1.0.6 with Triton 3.2 and run models in float16, or remove it.",
         source=rows[-1]["source"],
+    )
+
+
+def without_a_branch(environment: Environment) -> Iterator[Mismatch]:
+    """SageAttention 2 whose own choice of a kernel knows none of the GPUs here: every call of it raises."""
+    package, table = environment.packages.get("sageattention"), tables()["sage_branches"]
+    present = {one for one in environment.capabilities if one >= (8, 0)}
+    if package is None or not present or fork(package) == WOCT0RDHO or _is_later_code(package):
+        return
+    row = next(
+        (one for one in table["rows"] if numbers(one["from"]) <= package.release[:2] < numbers(one["below"])),
+        None,
+    )
+    if row is None or present & set(map(numbers, (*row["capabilities"], *row.get("later", ())))):
+        return
+    came = f"{package.full_version}, {row.get('remark') or 'which has none'}"
+    do = next(
+        (one["do"] for one in table["instead"] if numbers(one["capability"]) in present),
+        "Remove sageattention: everything that would use it runs on PyTorch's attention.",
+    )
+    yield Mismatch(
+        Reason("sage-branch", f"SageAttention with a branch for {names_of_gpus(environment)}", came),
+        about="sageattention",
+        do=do,
+        source=table["source"],
     )
 
 
@@ -56,13 +92,25 @@ def without_sage(environment: Environment) -> Iterator[Mismatch]:
 def with_sage_in_half_precision(environment: Environment) -> Iterator[Mismatch]:
     """GPUs on which SageAttention works with an old Triton and float16 alone."""
     for gpu, row in _known(environment):
-        if "triton_below" in row:
+        if "triton_below" in row and not computes_in_float32(gpu.name):
             needed = f"float16 and Triton below {row['triton_below']} for SageAttention"
             yield Mismatch(
                 Reason("sage-turing", needed, _told(gpu)),
                 about="sageattention",
                 do="Run models in float16 where SageAttention is wanted, or leave it out.",
                 source=row["source"],
+            )
+
+
+def in_float32(environment: Environment) -> Iterator[Mismatch]:
+    """GPUs on which ComfyUI computes in float32, which none of the faster kernels takes."""
+    for gpu, row in _known(environment):
+        if "triton_below" in row and computes_in_float32(gpu.name):
+            yield Mismatch(
+                Reason("gpu-float32", "a GPU whose float16 works, for any kernel but PyTorch's", _told(gpu)),
+                about="every faster kernel",
+                do="Nothing: ComfyUI computes in float32 on this GPU, on PyTorch's attention.",
+                source=tables()["float32_gpus"]["source"],
             )
 
 
@@ -88,8 +136,16 @@ def _knows_turing(package: Package, first_post: int) -> bool:
     build = Build.of(package)
     if fork(package) == WOCT0RDHO:
         return build is not None and build.post >= first_post
-    # A build of one's own from the same fork, by what only its later code does.
+    return _is_later_code(package)
+
+
+def _is_later_code(package: Package) -> bool:
+    """A build of one's own from woct0rdho's fork, by what only its later code does."""
     return (package.head_dim_limit or 0) > 128
+
+
+def _all_in_float32(environment: Environment) -> bool:
+    return all(computes_in_float32(gpu.name) for gpu, _ in _known(environment))
 
 
 def _known(environment: Environment) -> list[tuple[Gpu, dict]]:

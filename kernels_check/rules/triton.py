@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from ..backend import Reason
 from ..environment import Environment
 from .mismatch import Mismatch
-from .tables import dotted, names_of_gpus, numbers, rows_of_gpus, sage_packages, tables, triton_of
+from .tables import (
+    computes_in_float32,
+    dotted,
+    names_of_gpus,
+    numbers,
+    rows_of_gpus,
+    sage_packages,
+    tables,
+    triton_of,
+)
 
 
 def of_another_torch(environment: Environment) -> Iterator[Mismatch]:
@@ -83,8 +92,10 @@ def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
                 package.version,
             ),
             about=name,
-            do=f"Either remove sageattention, or install {name} 3.2 with sageattention 1.0.6 and run models "
-            "in float16; with torch 2.7 or newer that breaks torch.compile.",
+            do="Remove sageattention: ComfyUI computes in float32 on this GPU, which it does not take."
+            if all(computes_in_float32(gpu.name) for gpu in environment.gpus)
+            else f"Either remove sageattention, or install {name} 3.2 with sageattention 1.0.6 and run "
+            "models in float16; with torch 2.7 or newer that breaks torch.compile.",
             source=rows_of_gpus(environment)[-1]["source"],
         )
 
