@@ -71,9 +71,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.explain is not None:
         return verbs.explain_file(options, environment, read_surroundings(environment, comfyui))
     environment = _with_gpus(environment)
-    if verbs.is_asked(options):
-        return verbs.run(options, environment, comfyui, _PACK)
     file = options.store or (comfyui / "user" / "sagekit" / verdicts.FILE_NAME if comfyui else None)
+    if verbs.is_asked(options):
+        known = check.load(file, environment)[0].verdicts if file else {}
+        return verbs.run(options, environment, comfyui, _PACK, known)
     devices = {gpu.name: f"cuda:{gpu.index}" for gpu in reversed(environment.gpus)} or {"": "cpu"}
     found = {gpu: _check(gpu, device, options) for gpu, device in devices.items()}
     mismatches = rules.mismatches(environment)
@@ -82,7 +83,7 @@ def _run(options: argparse.Namespace) -> int:
         environment,
         around,
         sage3=options.sage3,
-        broken=failures.broken(found),
+        **failures.told(found),
     )
     remark = _keep(file, environment, found)
     if options.json:

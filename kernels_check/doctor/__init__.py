@@ -42,7 +42,7 @@ def plan_data(
         private: Show no folder of this machine: the commands say "python" for its full path.
     """
     around = read_surroundings(environment, comfyui)
-    plan = make_plan(environment, around, sage3=sage3, broken=failures.broken(found or {}))
+    plan = make_plan(environment, around, sage3=sage3, **failures.told(found or {}))
     # The commands are among the steps; here they would name this Python's folder.
     answers = explain(failures.errors(found or {}), None if private else plan)
     told = [replace(one, line=redact(one.line)) if private else one for one in answers]

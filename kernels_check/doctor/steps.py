@@ -22,6 +22,8 @@ REPAIRED = frozenset(
         "build-torch",
         "build-cuda",
         "build-gpu",
+        "sage-branch",
+        "kernels-failed",
         "known-bad-build",
         "modules-python",
         "not-importable",
@@ -30,8 +32,8 @@ REPAIRED = frozenset(
     }
 )
 _NO_INDEX = (
-    "The build of {name} that is installed now, {version}, is in no index, so no command brings it back: "
-    "keep a copy of its folders in site-packages first."
+    "No way back is known: the build of {name} that is installed now, {version}, is in no index, so no "
+    "command brings it back: keep a copy of its folders in site-packages first."
 )
 
 
@@ -110,7 +112,9 @@ def sage(
     if package is not None and not wrong and not old:
         return None
     if isinstance(triton_step, Unfit):
-        return Unfit((Reason("triton-needed", "Triton for SageAttention", "none that fits"),))
+        lost = any(reason.code == "no-way-back" for reason in triton_step.reasons)
+        came = "one that is to be replaced by hand first" if lost else "none that fits"
+        return Unfit((Reason("triton-needed", "the Triton that belongs to torch, for SageAttention", came),))
     chosen = wheel.choose(environment, "sageattention").wheel
     if chosen is None:
         # A version 1 that works stays: nothing better fits, and nothing is wrong with it.
@@ -125,6 +129,16 @@ def sage(
             "Version 1 is wrong at most key lengths and slower; version 2 has its kernels and more."
         )
     return _install(environment, "sageattention", chosen, reasons)
+
+
+def sage_instead(environment: Environment, names: Iterable[str]) -> Step | None:
+    """A build that is known to fit in place of one of which nobody knows; for a person to choose."""
+    chosen = wheel.choose(environment, "sageattention").wheel if "sageattention" in names else None
+    if chosen is None or chosen.version == environment.packages["sageattention"].full_version:
+        return None
+    why = "For the case that the kernel check fails what is installed now: this build is known to fit."
+    made = _install(environment, "sageattention", chosen, [why])
+    return made.option if isinstance(made, Unfit) else made
 
 
 def sage3(environment: Environment) -> Step | Unfit | None:
@@ -152,16 +166,17 @@ def _removal(environment: Environment) -> Step | None:
 def remove(environment: Environment, name: str) -> Step | Unfit:
     """Takes a package out that only does harm; as an option only where it could not be brought back."""
     back = _ways_back(environment, [name])
-    if isinstance(back, Unfit):
-        return back
-    return Step(
+    lost = isinstance(back, Unfit)
+    step = Step(
         f"remove-{name}",
-        f"Remove {name}",
+        f"Remove {name} by hand" if lost else f"Remove {name}",
         ("It does not work here, and everything that would use it runs on other kernels without it.",),
         commands=_uninstall(environment, name),
-        undo=back,
+        undo=() if lost else back,
+        undo_by_hand=back.option.undo_by_hand if lost else "",
         changes=_changes(environment, {name: None}),
     )
+    return Unfit(back.reasons, step) if lost else step
 
 
 def clear_cache(environment: Environment, around: Surroundings) -> Step | None:

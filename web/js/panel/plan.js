@@ -13,6 +13,9 @@ const OUTCOMES = {
   install: "outcomeInstall",
   repair: "outcomeRepair",
   "nothing-fits": "outcomeNothingFits",
+  unknown: "outcomeUnknown",
+  "no-way-back": "outcomeNoWayBack",
+  "not-for-this-gpu": "outcomeNotForThisGpu",
 };
 
 export function plan() {
