@@ -198,10 +198,12 @@ def _unserved(environment: Environment, reason: Reason, common: dict[str, Any]) 
             repair.append(removal)
     if wrong:
         outcome, told_of = REPAIR, f"What is installed does not work on this GPU. {told_of}"
+    elif not unserved.is_no_fault(environment, reason):
+        outcome = NOTHING_FITS
     elif unclear := fit.unknown(common["installed"]):
         outcome, told_of = UNKNOWN, " ".join([*map(told, unclear), told_of])
     else:
-        outcome = NOT_FOR_THIS if unserved.is_no_fault(environment, reason) else NOTHING_FITS
+        outcome = NOT_FOR_THIS
     return Plan(outcome, told_of, steps=tuple(repair), options=tuple(options), unfit=tuple(unfit), **common)
 
 

@@ -9,6 +9,7 @@ from .mismatch import Mismatch
 from .tables import (
     computes_in_float32,
     dotted,
+    in_float32_alone,
     names_of_gpus,
     numbers,
     row_of_gpu,
@@ -36,20 +37,51 @@ def too_old_for_sage(environment: Environment) -> Iterator[Mismatch]:
         )
 
 
+def of_no_use_without_nvidia(environment: Environment) -> Iterator[Mismatch]:
+    """SageAttention where no tensor is ever on CUDA, which every version of it asks for.
+
+    A build that names its CUDA is told in build.py; torch for ROCm calls its GPUs CUDA too.
+    """
+    torch = environment.torch
+    if torch is None or torch.kind in ("cuda", "rocm") or environment.driver is not None:
+        return
+    where = "a Mac" if environment.system == "darwin" else f"torch {torch}"
+    for name, package in sage_packages(environment):
+        if Build.of(package) is None:
+            yield Mismatch(
+                Reason("sage-maker", "an NVIDIA GPU for SageAttention", f"{package.full_version} on {where}"),
+                about=name,
+                do=f"Remove {name}: it takes tensors on CUDA alone, and ComfyUI's own attention runs here.",
+                source=tables()["sage_on_cuda"]["source"],
+            )
+
+
 def too_old_for_this_sage(environment: Environment) -> Iterator[Mismatch]:
     """SageAttention 2 where the newest GPU is a Turing: only 1.x and some builds know it."""
     rows, package = rows_of_gpus(environment), environment.packages.get("sageattention")
     first = rows[-1].get("sage2_from_post") if rows else None
     if package is None or first is None or package.release < (2,) or _knows_turing(package, first):
         return
+    if in_float32_alone(environment):
+        return
     yield Mismatch(
         Reason("sage2-turing", f"sageattention 1.0.6 on {names_of_gpus(environment)}", package.full_version),
         about="sageattention",
-        do="Remove sageattention: ComfyUI computes in float32 on this GPU, which it does not take."
-        if _all_in_float32(environment)
-        else "Replace sageattention by 1.0.6 with Triton 3.2 and run models in float16, or remove it.",
+        do="Replace sageattention by 1.0.6 with Triton 3.2 and run models in float16, or remove it.",
         source=rows[-1]["source"],
     )
+
+
+def of_no_use_in_float32(environment: Environment) -> Iterator[Mismatch]:
+    """SageAttention where ComfyUI computes in float32, which no version of it takes."""
+    package = environment.packages.get("sageattention")
+    if package is not None and in_float32_alone(environment):
+        yield Mismatch(
+            Reason("sage-float32", "a GPU whose float16 works", names_of_gpus(environment)),
+            about="sageattention",
+            do="Remove sageattention: ComfyUI computes in float32 on this GPU, which it does not take.",
+            source=tables()["float32_gpus"]["source"],
+        )
 
 
 def without_a_branch(environment: Environment) -> Iterator[Mismatch]:
@@ -142,10 +174,6 @@ def _knows_turing(package: Package, first_post: int) -> bool:
 def _is_later_code(package: Package) -> bool:
     """A build of one's own from woct0rdho's fork, by what only its later code does."""
     return (package.head_dim_limit or 0) > 128
-
-
-def _all_in_float32(environment: Environment) -> bool:
-    return all(computes_in_float32(gpu.name) for gpu, _ in _known(environment))
 
 
 def _known(environment: Environment) -> list[tuple[Gpu, dict]]:
