@@ -1,8 +1,11 @@
 """What the kernels that failed the check said, for a plan and its answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..backend import Reason
+from ..environment import Environment
+from ..rules import Mismatch
 from ..verdicts import CRASHED, NOT_IMPORTABLE, OK, TIMED_OUT, WRONG, Verdict
 
 Found = Mapping[str, Mapping[str, Verdict]]
@@ -46,6 +49,30 @@ def passed(found: Found) -> dict[str, bool]:
 def told(found: Found) -> dict[str, Any]:
     """What a plan is told of the check."""
     return {"broken": broken(found), "failed": failed(found), "passed": passed(found)}
+
+
+def mismatches(
+    environment: Environment, broken: Mapping[str, str], failed: Mapping[str, str]
+) -> Iterable[Mismatch]:
+    """What no version tells: a build of one's own for another torch, or one that answers wrongly."""
+    for name, error in broken.items():
+        if name in environment.packages:
+            yield Mismatch(
+                Reason(
+                    "not-importable", f"a {name} that imports", error.splitlines()[0] if error else "an error"
+                ),
+                about=name,
+                do=f"Install a build of {name} for this torch, or build it again.",
+                source="the kernel check on this machine",
+            )
+    for name, found in failed.items():
+        if name in environment.packages and name not in broken:
+            yield Mismatch(
+                Reason("kernels-failed", f"a {name} whose kernels pass the kernel check", found),
+                about=name,
+                do=f"Install a build of {name} that is known to fit, or build it again.",
+                source="the kernel check on this machine",
+            )
 
 
 def _tried(found: Found) -> dict[str, dict[str, Verdict]]:

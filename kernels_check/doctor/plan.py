@@ -1,13 +1,13 @@
 """What to install on this machine, with the exact commands, why, and the way back; or why nothing."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..backend import Reason
 from ..environment import Environment
 from ..rules import Mismatch, mismatches
-from . import amd, fit, headers, host_attention, steps, turing, unserved
+from . import amd, failures, fit, headers, host_attention, steps, turing, unserved, uv
 from .elsewhere import flash_3, other_ways, serving, too_old_to_build
 from .findings import Finding, findings
 from .gpus import capabilities, named
@@ -65,6 +65,7 @@ class Plan:
         executable: The Python that the commands are for.
         kind: What kind of Python that is, in words.
         host: "Kaggle" or "Colab", where commands are typed into a notebook.
+        uv: The program that its commands are for where this Python has no pip.
     """
 
     outcome: str
@@ -81,6 +82,7 @@ class Plan:
     executable: str = ""
     kind: str = ""
     host: str = ""
+    uv: str = ""
 
     @property
     def stopped_by(self) -> tuple[Finding, ...]:
@@ -135,8 +137,24 @@ def make_plan(
         passed: Packages whose kernels passed the check; False where some did and some did not.
     """
     around = around or Surroundings()
+    made = _made(environment, around, sage3, broken or {}, failed or {}, passed or {})
+    if not (program := around.uv_alone):
+        return made
+    told = uv.steps(made.steps, program), uv.steps(made.options, program)
+    return replace(made, steps=told[0], options=told[1], uv=program)
+
+
+def _made(
+    environment: Environment,
+    around: Surroundings,
+    sage3: bool,
+    broken: Mapping[str, str],
+    failed: Mapping[str, str],
+    passed: Mapping[str, bool],
+) -> Plan:
+    """The plan in pip's words."""
     found = tuple(findings(environment, around))
-    wrong = (*mismatches(environment), *_found_by_the_check(environment, broken or {}, failed or {}))
+    wrong = (*mismatches(environment), *failures.mismatches(environment, broken, failed))
     told_wrong = [*wrong, *(one.mismatch for one in found)]
     common: dict[str, Any] = {
         "findings": found,
@@ -156,30 +174,6 @@ def make_plan(
     if max(capabilities(environment)) < (8, 0):
         return _on_turing(environment, common)
     return _with_sage(environment, around, sage3, common)
-
-
-def _found_by_the_check(
-    environment: Environment, broken: Mapping[str, str], failed: Mapping[str, str]
-) -> Iterable[Mismatch]:
-    """What no version tells: a build of one's own for another torch, or one that answers wrongly."""
-    for name, error in broken.items():
-        if name in environment.packages:
-            yield Mismatch(
-                Reason(
-                    "not-importable", f"a {name} that imports", error.splitlines()[0] if error else "an error"
-                ),
-                about=name,
-                do=f"Install a build of {name} for this torch, or build it again.",
-                source="the kernel check on this machine",
-            )
-    for name, found in failed.items():
-        if name in environment.packages and name not in broken:
-            yield Mismatch(
-                Reason("kernels-failed", f"a {name} whose kernels pass the kernel check", found),
-                about=name,
-                do=f"Install a build of {name} that is known to fit, or build it again.",
-                source="the kernel check on this machine",
-            )
 
 
 def _unserved(environment: Environment, reason: Reason, common: dict[str, Any]) -> Plan:

@@ -14,9 +14,16 @@ from ..environment import Environment
 from .dll import file_version
 
 PORTABLE, EMBEDDED, VENV, CONDA, SYSTEM = "portable", "embedded", "venv", "conda", "system"
+# A virtual environment that ComfyUI's desktop application makes with uv, and gives no pip.
+DESKTOP = "desktop"
 RUNTIME = ("msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll")
 _VARIABLES = ("PYTHONPATH", "PYTHONHOME", "CC", "CUDA_PATH", "TRITON_CACHE_DIR")
-_NAMES = {PORTABLE: "ComfyUI portable", EMBEDDED: "an embeddable Python", VENV: "a virtual environment"}
+_NAMES = {
+    PORTABLE: "ComfyUI portable",
+    EMBEDDED: "an embeddable Python",
+    VENV: "a virtual environment",
+    DESKTOP: "ComfyUI Desktop",
+}
 
 
 @dataclass(frozen=True)
@@ -24,11 +31,12 @@ class Surroundings:
     """Facts that nothing but an installation needs. What was not read is None or empty.
 
     Attributes:
-        kind: PORTABLE, EMBEDDED, VENV, CONDA or SYSTEM.
+        kind: PORTABLE, EMBEDDED, VENV, CONDA, DESKTOP or SYSTEM.
         host: "Kaggle" or "Colab".
         folder: Where include and libs belong: the folder Python is installed in.
         comfyui: The folder of the host.
         pip: Whether this Python has pip.
+        uv: The uv that installs into a Python without pip, where one was found.
         ensurepip: Whether it can get one without a download.
         managed: The system's package manager forbids pip here (PEP 668).
         packages_writable: Whether the folder of installed packages can be written.
@@ -50,6 +58,7 @@ class Surroundings:
     folder: str = ""
     comfyui: str = ""
     pip: bool = True
+    uv: str = ""
     ensurepip: bool = True
     managed: bool = False
     packages_writable: bool | None = None
@@ -64,6 +73,14 @@ class Surroundings:
     variables: Mapping[str, str] = field(default_factory=dict)
     own_python: str = ""
     other_pip: str = ""
+
+    @property
+    def uv_alone(self) -> str:
+        """The uv to type where there is no pip; "" where pip does it, or nothing can."""
+        if self.pip:
+            return ""
+        # Its terminal has it on PATH, wherever the application lies.
+        return self.uv or ("uv" if self.kind == DESKTOP else "")
 
     @property
     def named(self) -> str:
@@ -102,6 +119,7 @@ def read_surroundings(
         folder=around.base,
         comfyui=str(comfyui or ""),
         pip=any((Path(folder) / "pip" / "__init__.py").is_file() for folder in around.path),
+        uv=_uv(around, comfyui),
         ensurepip=(Path(around.standard) / "ensurepip" / "__init__.py").is_file(),
         managed=around.prefix == around.base and (Path(around.standard) / "EXTERNALLY-MANAGED").is_file(),
         packages_writable=_writable(Path(around.packages)),
@@ -125,7 +143,25 @@ def _kind(environment: Environment, around: Around, comfyui: Path | None) -> str
         return PORTABLE if Path(around.base).name.lower() == "python_embeded" else EMBEDDED
     if (Path(around.prefix) / "conda-meta").is_dir():
         return CONDA
-    return VENV if around.prefix != around.base else SYSTEM
+    if around.prefix != around.base:
+        return DESKTOP if _is_desktops(Path(around.prefix), comfyui) else VENV
+    return SYSTEM
+
+
+def _is_desktops(prefix: Path, comfyui: Path | None) -> bool:
+    """Its .venv and uv-cache lie side by side (Comfy-Org/desktop, src/virtualEnvironment.ts)."""
+    beside = prefix.name == ".venv" and (prefix.parent / "uv-cache").is_dir()
+    return beside or (comfyui is not None and comfyui.parent.name.lower() == "resources")
+
+
+def _uv(around: Around, comfyui: Path | None) -> str:
+    """Beside this Python, on PATH, or in the desktop application's resources; "" where there is none."""
+    own = [Path(around.executable).parent / name for name in ("uv", "uv.exe")]
+    if comfyui is not None:
+        resources = comfyui.parent / "uv"
+        own += [resources / "win" / "uv.exe", resources / "macos" / "uv", resources / "linux" / "uv"]
+    there = [str(program) for program in own if program.is_file()]
+    return there[0] if there else around.which("uv") or ""
 
 
 def _host(environ: Mapping[str, str]) -> str:

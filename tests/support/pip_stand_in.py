@@ -31,7 +31,11 @@ def carried_out(environment: Environment, commands) -> Environment:
                 packages[target] = _package(target, first, tuple(more))
         elif verb == "install":
             name, package = _installed(target)
-            packages[name] = package
+            there = packages.get(name)
+            # pip keeps what has the version that is asked for, whatever it was built from.
+            kept = there is not None and there.full_version == package.full_version
+            if not kept or "--force-reinstall" in rest:
+                packages[name] = package
         else:
             raise ValueError(f"an unknown command: {command}")
     return replace(environment, packages=packages)

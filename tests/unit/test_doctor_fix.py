@@ -616,3 +616,16 @@ def test_the_launch_file_of_a_posix_system_starts_this_python(tmp_path, flag):
 def test_without_a_comfyui_there_is_no_launch_file():
     with pytest.raises(DoctorError, match="in no ComfyUI"):
         write_launcher(None, WINDOWS_313, PORTABLE, flag=False)
+
+
+def test_a_script_for_an_environment_without_pip_is_uvs_throughout(tmp_path):
+    machine = with_packages(PLAIN_WINDOWS, triton_windows=Package("3.6.0.post26"))
+    python = machine.python.executable
+    for uv, text in {"uv": "uv pip", r"C:\uv\uv.exe": r'"C:\uv\uv.exe" "pip"'}.items():
+        around = Surroundings(kind="desktop", pip=False, uv=uv)
+        file = tmp_path / f"fix{len(uv)}.bat"
+        write_fix(file, make_plan(machine, around), machine, PACK)
+        script = file.read_text(encoding="utf-8")
+        assert text.split()[0] in script and python in script
+        assert "freeze" in script and "-m" not in script.split("freeze")[0].splitlines()[-1]
+        assert "pip download" not in script and "ensurepip" not in script

@@ -263,6 +263,17 @@ MACHINES = {
     "windows Intel Arc": (ARC, VENV),
     "linux Intel Arc, torch for CUDA": (ARC_WITH_CUDA, VENV),
     "mac": (MAC, VENV),
+    "ComfyUI Desktop": (
+        with_packages(
+            on_windows("3.12.11", "2.10.0+cu130", DESKTOP_PYTHON, GeForce_RTX_4070=(8, 9)),
+            triton_windows=Package("3.5.1.post24"),
+        ),
+        Surroundings(kind="desktop", pip=False),
+    ),
+    "linux venv of uv": (
+        on_linux("3.12.8", "2.13.0+cu130", "3.7.1", GeForce_RTX_4090=(8, 9)),
+        replace(VENV, pip=False, uv="/home/alice/.local/bin/uv"),
+    ),
     "Kaggle P100 with sage 1": (with_packages(P100, sageattention=SAGE_1), KAGGLE),
     "linux V100": (V100, VENV),
     "linux ROCm": (ROCM, VENV),
@@ -390,6 +401,10 @@ def test_every_pip_command_is_this_pythons_own_and_never_touches_torch(name):
             if "pip" not in command:
                 continue
             place = command.index("pip")
+            if command[0] == PLANS[name].uv != "":
+                # uv starts no Python: it is told which one it is for.
+                assert command[place + 2 : place + 4] == ("--python", machine.python.executable)
+                continue
             assert command[0] == machine.python.executable or not machine.python.executable
             assert command[place - 1 : place + 1] == PIP
             assert ("-s" in command[:place]) == machine.python.embedded
