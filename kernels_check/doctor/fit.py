@@ -67,7 +67,7 @@ def _judge(
     about: Mapping[str, Mismatch],
     passed: Mapping[str, bool],
 ) -> Fit:
-    version = package.full_version
+    version = package.full_version or "of unknown version"
     if name in about:
         return Fit(name, version, WRONG, str(about[name].reason))
     if passed.get(name):
@@ -84,6 +84,8 @@ def _judge(
 def _unproven(environment: Environment, name: str, package: Package) -> str:
     """Why nobody knows whether it fits; "" where it is known to."""
     torch, kind = environment.torch, fork(package)
+    if not package.version:
+        return "no version of it is known"
     if torch is not None and torch.kind == "rocm":
         return _on_rocm(package)
     if torch is None or torch.is_nightly or not torch.release:

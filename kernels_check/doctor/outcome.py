@@ -9,9 +9,9 @@ from .step import Step
 # From good to bad.
 WELL, NOT_NEEDED, INSTALL, REPAIR, NOTHING_FITS = "well", "not-needed", "install", "repair", "nothing-fits"
 # Installed, and nobody knows whether it fits; what fits cannot be undone; nothing here is for this GPU.
-UNKNOWN, NO_WAY_BACK, NOT_FOR_THIS = "unknown", "no-way-back", "not-for-this-gpu"
-# A machine on which something is to be done, known or found out first.
-TO_SEE_TO = frozenset({UNKNOWN, REPAIR, NO_WAY_BACK, NOTHING_FITS, NOT_FOR_THIS})
+NOT_JUDGED, NO_WAY_BACK, NOT_FOR_THIS = "not-judged", "no-way-back", "not-for-this-gpu"
+# A machine that its owner may want to change, or cannot.
+TO_SEE_TO = frozenset({REPAIR, NO_WAY_BACK, NOTHING_FITS, NOT_FOR_THIS})
 
 
 def decide(todo: Collection[Step], missing: bool, wrong: bool, lost: bool, common: dict[str, Any]) -> str:
@@ -31,7 +31,7 @@ def decide(todo: Collection[Step], missing: bool, wrong: bool, lost: bool, commo
             return REPAIR
         if missing:
             return NOT_NEEDED if _serves(common) else NOTHING_FITS
-        return UNKNOWN if fit.unknown(common["installed"]) else WELL
+        return NOT_JUDGED if fit.unknown(common["installed"]) else WELL
     # The folders include and libs alone: Triton is there and can not compile.
     if wrong or not any(step.changes for step in todo):
         return REPAIR
@@ -44,7 +44,7 @@ def summary(outcome: str, common: dict[str, Any], todo: Collection[Step], missin
     without = f"without any install the node runs on {names}"
     if outcome == WELL:
         return "What is installed belongs together; there is nothing to do."
-    if outcome == UNKNOWN:
+    if outcome == NOT_JUDGED:
         return " ".join(told(one) for one in fit.unknown(common["installed"]))
     if outcome == NOT_NEEDED:
         as_well = next(one["what"] for one in common["serving"] if one["as_well"] == "yes")

@@ -15,10 +15,10 @@ from .outcome import (
     INSTALL,
     NO_WAY_BACK,
     NOT_FOR_THIS,
+    NOT_JUDGED,
     NOT_NEEDED,
     NOTHING_FITS,
     REPAIR,
-    UNKNOWN,
     WELL,
     decide,
     summary,
@@ -33,10 +33,10 @@ __all__ = [
     "INSTALL",
     "NOTHING_FITS",
     "NOT_FOR_THIS",
+    "NOT_JUDGED",
     "NOT_NEEDED",
     "NO_WAY_BACK",
     "REPAIR",
-    "UNKNOWN",
     "WELL",
     "Plan",
     "make_plan",
@@ -195,7 +195,7 @@ def _unserved(environment: Environment, reason: Reason, common: dict[str, Any]) 
     elif not unserved.is_no_fault(environment, reason):
         outcome = NOTHING_FITS
     elif unclear := fit.unknown(common["installed"]):
-        outcome, told_of = UNKNOWN, " ".join([*map(told, unclear), told_of])
+        outcome, told_of = NOT_JUDGED, " ".join([*map(told, unclear), told_of])
     else:
         outcome = NOT_FOR_THIS
     return Plan(outcome, told_of, steps=tuple(repair), options=tuple(options), unfit=tuple(unfit), **common)
@@ -209,7 +209,7 @@ def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
     ]
     if package is not None and not wrong:
         if unclear := fit.unknown(common["installed"]):
-            return Plan(UNKNOWN, " ".join(map(told, unclear)), **common)
+            return Plan(NOT_JUDGED, " ".join(map(told, unclear)), **common)
         return Plan(
             WELL, "SageAttention is installed as well as this GPU allows; run models in float16.", **common
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from . import fit
-from .plan import UNKNOWN, Plan
+from .plan import NOT_JUDGED, Plan
 from .step import Step, shown
 from .symptoms import Answer
 
@@ -19,7 +19,7 @@ def plan_lines(plan: Plan, *, versions: bool = True) -> list[str]:
         lines += [f"  {one}" for one in plan.mismatches]
     unclear = [one for one in plan.installed if one.state == fit.UNKNOWN]
     # Where nothing else is the matter the summary has said it.
-    if unclear and plan.outcome != UNKNOWN:
+    if unclear and plan.outcome != NOT_JUDGED:
         lines += ["", "Installed, and not known to fit:"]
         lines += [f"  {one.name} {one.version}: {one.known}. What tells: {one.tells}." for one in unclear]
     if plan.serving:

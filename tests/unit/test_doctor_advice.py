@@ -44,7 +44,7 @@ def test_there_are_machines_of_every_kind_and_every_outcome_among_them():
     found = {plan.outcome for _, _, plan in plans()}
     assert found == {
         outcome.WELL,
-        outcome.UNKNOWN,
+        outcome.NOT_JUDGED,
         outcome.NOT_NEEDED,
         outcome.INSTALL,
         outcome.REPAIR,
@@ -167,9 +167,9 @@ def test_what_is_not_known_says_what_would_tell():
 def test_where_something_is_wrong_nobody_is_told_that_all_is_well_or_nothing_has_to_change():
     for name, machine, plan in plans():
         if faults(machine, {"sageattention"}):
-            assert plan.outcome not in (outcome.WELL, outcome.UNKNOWN, outcome.NOT_FOR_THIS), name
+            assert plan.outcome not in (outcome.WELL, outcome.NOT_JUDGED, outcome.NOT_FOR_THIS), name
         if faults(machine, {"triton", "triton-windows"}):
-            assert plan.outcome not in (outcome.WELL, outcome.UNKNOWN), name
+            assert plan.outcome not in (outcome.WELL, outcome.NOT_JUDGED), name
 
 
 def test_a_known_build_that_only_costs_the_way_back_is_not_called_one_that_does_not_fit():

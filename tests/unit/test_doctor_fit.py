@@ -44,6 +44,7 @@ def state(machine, **checked) -> str:
             with_packages(WINDOWS_313, sageattention=sage("cu130torch2.13.0", "2.2.0.post3")),
             "unknown",
         ),
+        "one of no known version": (with_packages(RTX_4090, sageattention=Package("")), "unknown"),
         "a nightly torch": (with_torch(WINDOWS_313, "2.16.0.dev20261101+cu130"), "unknown"),
         "version 1 on AMD": (with_packages(ROCM, sageattention=SAGE_1), "unknown"),
         "a free-threaded Python": (
@@ -99,7 +100,7 @@ def test_what_the_check_found_is_read_by_package():
 def test_a_build_of_which_nobody_knows_is_not_replaced_by_a_step_but_what_fits_is_named():
     machine = with_packages(WINDOWS_313, sageattention=sage("cu130torch2.13.0", "2.2.0.post3"))
     made = make_plan(machine)
-    assert made.outcome == outcome.UNKNOWN and made.steps == ()
+    assert made.outcome == outcome.NOT_JUDGED and made.steps == ()
     assert [step.code for step in made.options] == ["install-sage"]
     assert made.options[0].wheel.version.endswith("post6")
 

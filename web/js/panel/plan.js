@@ -9,11 +9,11 @@ import { empty, section } from "./section.js";
 /** @type {Record<string, string>} */
 const OUTCOMES = {
   well: "outcomeWell",
+  "not-judged": "outcomeNotJudged",
   "not-needed": "outcomeNotNeeded",
   install: "outcomeInstall",
   repair: "outcomeRepair",
   "nothing-fits": "outcomeNothingFits",
-  unknown: "outcomeUnknown",
   "no-way-back": "outcomeNoWayBack",
   "not-for-this-gpu": "outcomeNotForThisGpu",
 };
