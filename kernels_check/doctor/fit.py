@@ -7,8 +7,9 @@ from typing import Any
 from ..environment import Environment, Package, fork
 from ..environment.build import OTHER_WHEEL, SAGE_1, WOCT0RDHO
 from ..rules import Mismatch
-from ..rules.tables import sage_packages, tables, triton_of
+from ..rules.tables import numbers, sage_packages, tables, triton_of
 from . import wheel
+from .facts import table
 from .gpus import capabilities
 from .triton import Triton, triton_for
 
@@ -110,7 +111,7 @@ def _unproven(environment: Environment, name: str, package: Package) -> str:
 def _of_ones_own(environment: Environment) -> str:
     known = "nothing speaks against it, but a build of one's own names no torch, no CUDA and no GPU"
     for row in tables()["own_builds"]["rows"]:
-        if tuple(map(int, row["capability"].split("."))) in capabilities(environment):
+        if numbers(row["capability"]) in capabilities(environment):
             known += f"; {row['known']}"
     return known
 
@@ -124,6 +125,12 @@ def _on_rocm(package: Package) -> str:
 def _without_a_known_triton(environment: Environment) -> str:
     """Version 1 is Triton alone, so it fits where Triton does."""
     found, wanted = triton_of(environment), triton_for(environment)
+    file = next(one for one in wheel.wheels() if (one.package, one.cuda) == ("sageattention", None))
+    if not capabilities(environment) & set(map(numbers, file.capabilities)):
+        ptxas = table("wheels")["build"]["ptxas"] if (12, 1) in capabilities(environment) else ""
+        return f"version 1 is Triton alone, and no report tells of it on this GPU. {ptxas}".strip().rstrip(
+            "."
+        )
     if max(capabilities(environment)) < (8, 0):
         # Turing: the rules tell of a Triton that is too new, and of none.
         return ""

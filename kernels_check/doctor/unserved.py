@@ -82,8 +82,8 @@ def _without_the_gpu(environment: Environment) -> str:
     if environment.driver is None:
         return (
             f"torch here is built for the processor alone, beside a GPU by {maker(environment)}: put the "
-            "build of torch for it in its place first, as ComfyUI's own manual tells. SageAttention's "
-            "kernels are for NVIDIA GPUs, so there is nothing else to install."
+            "build of torch for it in its place first, where its maker has one, as ComfyUI's own manual "
+            "tells. SageAttention's kernels are for NVIDIA GPUs, so there is nothing else to install."
         )
     return (
         "torch here is built without CUDA, beside an NVIDIA GPU. A package installed lately may have "

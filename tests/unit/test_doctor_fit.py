@@ -38,6 +38,10 @@ def state(machine, **checked) -> str:
         "version 1 beside torch's own Triton": (with_packages(WINDOWS_313, sageattention=SAGE_1), "fits"),
         "version 1 on a Turing": (KAGGLE_T4, "fits"),
         "the same on Windows": (RTX_2080, "fits"),
+        "version 1 where nobody ran it": (
+            with_gpus(with_packages(RTX_4090, sageattention=SAGE_1), GB10=(12, 1)),
+            "unknown",
+        ),
         "one's own build": (RTX_4090, "unknown"),
         "one's own on Hopper": (H100, "unknown"),
         "a wheel of somebody": (
