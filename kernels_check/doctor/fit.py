@@ -47,7 +47,7 @@ def judge(
     wrong: Iterable[Mismatch],
     passed: Mapping[str, bool] | None = None,
 ) -> tuple[Fit, ...]:
-    """Each SageAttention that is installed.
+    """Each SageAttention that is installed, and whatever else no version is known of.
 
     Args:
         environment: The machine.
@@ -57,8 +57,14 @@ def judge(
     about = {one.about: one for one in wrong}
     return tuple(
         _judge(environment, name, package, about, passed or {})
-        for name, package in sage_packages(environment)
+        for name, package in [*sage_packages(environment), *_without_a_version(environment)]
     )
+
+
+def _without_a_version(environment: Environment) -> list[tuple[str, Package]]:
+    """What the tables cannot judge, and a fault of which would be SageAttention's too."""
+    found = triton_of(environment)
+    return [found] if found is not None and not found[1].version else []
 
 
 def _judge(
@@ -128,9 +134,8 @@ def _without_a_known_triton(environment: Environment) -> str:
     file = next(one for one in wheel.wheels() if (one.package, one.cuda) == ("sageattention", None))
     if not capabilities(environment) & set(map(numbers, file.capabilities)):
         ptxas = table("wheels")["build"]["ptxas"] if (12, 1) in capabilities(environment) else ""
-        return f"version 1 is Triton alone, and no report tells of it on this GPU. {ptxas}".strip().rstrip(
-            "."
-        )
+        known = f"version 1 is Triton alone, and no report tells of it on this GPU. {ptxas}"
+        return known.rstrip(". ")
     if max(capabilities(environment)) < (8, 0):
         # Turing: the rules tell of a Triton that is too new, and of none.
         return ""

@@ -70,6 +70,14 @@ def test_a_package_is_known_to_fit_known_not_to_or_not_known(machine, expected):
     assert state(machine) == expected
 
 
+def test_a_triton_of_no_known_version_leaves_the_rest_not_judged():
+    machine = with_packages(WINDOWS_313, triton_windows=Package(""))
+    assert [(one.name, one.state) for one in make_plan(machine).installed] == [
+        ("sageattention", "fits"),
+        ("triton-windows", "unknown"),
+    ]
+
+
 def test_the_check_settles_what_no_version_tells():
     assert state(RTX_4090, passed={"sageattention": True}) == "fits"
     assert make_plan(RTX_4090, passed={"sageattention": True}).outcome == outcome.WELL
