@@ -155,7 +155,7 @@ def _made(
     """The plan in pip's words."""
     found = tuple(findings(environment, around))
     wrong = (*mismatches(environment), *failures.mismatches(environment, broken, failed))
-    told_wrong = [*wrong, *(one.mismatch for one in found)]
+    told_wrong = [*wrong, *(one.mismatch for one in found if not one.remark)]
     common: dict[str, Any] = {
         "findings": found,
         "mismatches": wrong,
