@@ -42,7 +42,7 @@ def plan_data(
         private: Show no folder of this machine: the commands are for one that is found by what lies in it.
     """
     around = read_surroundings(environment, layout)
-    plan = make_plan(environment, around, sage3=sage3, broken=failures.broken(found or {}))
+    plan = make_plan(environment, around, sage3=sage3, **failures.told(found or {}))
     answers = explain(failures.errors(found or {}), plan, environment, private=private)
     # The line is what a package said, and may name its folder; all the rest is ours.
     told = [replace(one, line=redact(one.line, around.names)) if private else one for one in answers]

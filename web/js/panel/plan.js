@@ -14,6 +14,8 @@ const OUTCOMES = {
   install: "outcomeInstall",
   repair: "outcomeRepair",
   "nothing-fits": "outcomeNothingFits",
+  "no-way-back": "outcomeNoWayBack",
+  "not-for-this-gpu": "outcomeNotForThisGpu",
 };
 
 // Where a terminal is to be opened. The folder of others is told in the server's own words.
@@ -63,6 +65,7 @@ function openIn({ place, host, system, open_in: told }) {
   let text = told;
   if (key && !host) text = say(windows ? "openInWindows" : "openIn", { place: say(key) });
   else if (place === "anywhere" && !host) text = say("openAnywhere");
+  else if (place === "desktop") text = say("openInDesktop");
   return text ? make("p.place", {}, icon("folder-open"), make("span", {}, text)) : null;
 }
 
