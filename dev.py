@@ -32,6 +32,8 @@ from dev.environment import (
 )
 from dev.installer import python_in
 
+# Beginnings of variables that lead to packages, environments and caches outside an empty home.
+LEADS_ELSEWHERE = ("PYTHONPATH", "VIRTUAL_ENV", "CONDA_", "XDG_", "HF_", "HUGGINGFACE_", "TORCH", "TRITON_")
 EXIT_SOMETHING_MISSING = 3
 EXIT_STOPPED = 130
 GO_ON = """
@@ -43,10 +45,10 @@ def start(options: argparse.Namespace) -> int:
     """ComfyUI where it can be had, else the demo without it."""
     if options.without_comfyui:
         return demo()
-    check_place(VENV.parent)
+    found = comfyui.found()
     try:
         check_place(DEMO)
-        folder = comfyui.found() or comfyui.cloned()
+        folder = found or comfyui.cloned()
         python, torch = comfyui.python_for(folder)
         base = comfyui.prepared_base(python)
     except MissingError as missing:
@@ -102,17 +104,29 @@ def test(pytest_arguments: list[str]) -> int:
 
 def as_on_an_empty_machine(python: Path, command: list[str]) -> int:
     """The tests with an empty home, no ComfyUI and no GPU: one that takes any of them for granted fails."""
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         places = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"), home)
         nowhere = dict.fromkeys(("COMFYUI_DIR", "OLD_COMFYUI_DIR"), str(Path(home) / "no-comfyui"))
+        gone = dict.fromkeys(name for name in os.environ if name.startswith(LEADS_ELSEWHERE))
         say("\nAs on an empty machine, with an empty home, no ComfyUI and no GPU:")
-        return run(python, command, places | nowhere | {"CUDA_VISIBLE_DEVICES": ""})
+        # The tensors are small, and so one thread for each process is the fastest.
+        alone = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+        return run(python, command, gone | places | nowhere | alone)
 
 
-def run(python: Path, command: list[str], variables: dict[str, str]) -> int:
+def run(python: Path, command: list[str], variables: dict[str, str | None]) -> int:
+    """Runs a module, with these variables changed, or gone where they are None."""
     say(f"\n$ {' '.join(command)}")
-    whole = [str(python), "-m", *command]
-    return subprocess.run(whole, cwd=PACK, env={**os.environ, **variables}, check=False).returncode
+    changed = {**os.environ, **variables}
+    kept = {name: value for name, value in changed.items() if value is not None}
+    return subprocess.run([str(python), "-m", *command], cwd=PACK, env=kept, check=False).returncode
+
+
+def port(text: str) -> int:
+    """The number of a port, for argparse, which puts what it raises into its one line."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, got {text!r}")
+    return int(text)
 
 
 def main() -> int:
@@ -121,7 +135,7 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("start", help="start ComfyUI with this pack and an example workflow")
-    starting.add_argument("--port", type=int, default=8188)
+    starting.add_argument("--port", type=port, default=8188, help="8188, or the next one that is free")
     starting.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     starting.add_argument("--without-comfyui", action="store_true", help="the demo that needs torch alone")
     commands.add_parser("test", help="run ruff and pytest, which gets all further arguments", add_help=False)

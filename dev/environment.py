@@ -27,7 +27,7 @@ def torch_in(python: Path, *modules: str) -> tuple[str, str]:
     lines.append("print(torch.__version__, 'cuda' if torch.cuda.is_available() else 'cpu')")
     command = [str(python), "-c", "\n".join(lines)]
     try:
-        child = subprocess.run(command, capture_output=True, text=True, check=False)
+        child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
         return "", str(error)
     if child.returncode == 0:
@@ -39,8 +39,11 @@ def groups_for(host: Path | None) -> dict[str, list[str]]:
     """What to install to run this host, or the demo and the tests without one: arguments of pip by a name."""
     if host is None:
         return {"torch": torch_builds.ALONE}
+    needed = host / "requirements.txt"
+    if not needed.is_file():
+        raise MissingError(f"a whole ComfyUI: {host} has no requirements.txt, which says what it runs on")
     # One call, so that nothing in the host's list replaces the pair.
-    return {"host": [*torch_builds.WITH_HOST, "-r", str(host / "requirements.txt")]}
+    return {"host": [*torch_builds.WITH_HOST, "-r", str(needed)]}
 
 
 def groups_for_tests(host: Path | None) -> dict[str, list[str]]:

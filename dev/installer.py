@@ -2,10 +2,12 @@
 
 import importlib.util
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from . import MissingError, say
@@ -14,6 +16,13 @@ from . import MissingError, say
 _FULL = 200 * 2**20
 # Words of pip and uv for an index that is not reached.
 _NO_CONNECTION = ("connection broken", "ConnectionError", "Failed to fetch", "Could not connect", "timed out")
+
+_UV_FOR_PIP = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
 
 
 def python_in(venv: Path) -> Path:
@@ -80,7 +89,8 @@ def install(python: Path, arguments: list[str], extra_index: str | None = None) 
     say(f"Python: installing {' '.join(arguments)}")
     more = ["--extra-index-url", extra_index] if extra_index else []
     command = [*_installer(python, bool(extra_index)), *more, *arguments]
-    child = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    pipes = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"}
+    child = subprocess.run(command, **pipes, check=False, env=_as_pip_is_told(os.environ))
     if child.returncode:
         raise MissingError(_why(child.stderr, shutil.disk_usage(python.parent).free, python.parent.parent))
 
@@ -98,8 +108,20 @@ def _why(told: str, free: int, venv: Path) -> str:
             "a package index that answers: check the network, or set PIP_INDEX_URL to an index that can be "
             "reached, and start again"
         )
+    if found := re.search(r"No matching distribution found for (\S+)|no version of (\S+)", told):
+        return (
+            f"{found[1] or found[2]}: the package index has none for Python {platform.python_version()} on "
+            f"{platform.system()} {platform.machine()}; start again with another Python, such as 3.12, or set "
+            f"PIP_INDEX_URL to an index that has it"
+        )
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")] or lines[-3:]
     return f"packages that could not be installed: {' '.join(errors) or 'no reason was given'}"
+
+
+def _as_pip_is_told(variables: Mapping[str, str]) -> dict[str, str]:
+    """These variables with pip's settings for uv, too, which reads none of them."""
+    told = {uv: variables[pip] for pip, uv in _UV_FOR_PIP.items() if variables.get(pip)}
+    return {**told, **variables}
 
 
 def _installer(python: Path, several_indexes: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """The demo by itself, for a Python that has torch: ``<python> dev/demo``."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -14,6 +15,8 @@ del sys.path[0]
 def main() -> int:
     # The demo has no use for it, and so none is installed.
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
+    # The tensors are small: on a busy machine, threads that wait for each other take six times as long.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     packages.load("sagekit", PACK)
     from sagekit.dev.demo.story import tell
 

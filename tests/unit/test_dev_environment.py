@@ -234,9 +234,9 @@ def test_a_python_with_nothing_to_make_one_says_what_to_do(monkeypatch, told, tm
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", 2**40, "space"),
         ("Killed", 2**20, "space on the disk"),
         (
-            "ERROR: No matching distribution found for torch",
+            "ERROR: No matching distribution found for torch==2.13.0",
             2**40,
-            "No matching distribution found for torch",
+            "torch==2.13.0: the package index has none for Python 3.",
         ),
         ("", 2**40, "no reason was given"),
     ],
