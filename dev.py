@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dev import DEMO, PACK, MissingError, comfyui, pythons, say
+from dev import DEMO, EXIT_SOMETHING_MISSING, PACK, MissingError, comfyui, pythons, say
 from dev.environment import (
     TEST_MODULES,
     VENV,
@@ -34,7 +34,6 @@ from dev.installer import python_in
 
 # Beginnings of variables that lead to packages, environments and caches outside an empty home.
 LEADS_ELSEWHERE = ("PYTHONPATH", "VIRTUAL_ENV", "CONDA_", "XDG_", "HF_", "HUGGINGFACE_", "TORCH", "TRITON_")
-EXIT_SOMETHING_MISSING = 3
 EXIT_STOPPED = 130
 GO_ON = """
 With a ComfyUI: set COMFYUI_DIR to its folder and start this again, or put this folder into its custom_nodes
@@ -148,7 +147,8 @@ def main() -> int:
         say(f"Missing: {missing}")
         return EXIT_SOMETHING_MISSING
     except OSError as error:
-        say(f"Missing: what {error.filename or 'the system'} would need: {error.strerror or error}")
+        # One that nothing above has a better word for.
+        say(f"Missing: what this needs of the system: {error}; put that right and start again")
         return EXIT_SOMETHING_MISSING
     except KeyboardInterrupt:
         say("Stopped. The next call goes on from here.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 PACK = Path(__file__).resolve().parent.parent
 DEMO = PACK / ".demo"
+EXIT_SOMETHING_MISSING = 3
 EXIT_UNHEARD = 141
 
 

@@ -115,13 +115,27 @@ def _bring_up_to_date(venv: Path, groups: dict[str, list[str]]) -> None:
 def _made_anew(venv: Path) -> dict:
     if venv.exists():
         say(f"Python: {venv} was not finished or does not start; making it anew")
-        shutil.rmtree(venv)
-    venv.mkdir(parents=True)
-    # First of all, so that one that is stopped half-way is known to be ours.
+    venv.mkdir(parents=True, exist_ok=True)
+    # First of all, and never removed, so that one that is stopped half-way is known to be ours.
     _write(venv, {_UNFINISHED: None})
+    _empty(venv)
     installer.make(venv)
     _write(venv, {})
     return {}
+
+
+def _empty(venv: Path) -> None:
+    """Removes all but the stamp."""
+    try:
+        for one in venv.iterdir():
+            if one.is_dir() and not one.is_symlink():
+                shutil.rmtree(one)
+            elif one.name != STAMP:
+                one.unlink()
+    except OSError as error:
+        raise MissingError(
+            f"{venv} to itself, to make it anew: {error}; end what runs from it, and start again"
+        ) from error
 
 
 def _is_half_done(venv: Path, installed: dict) -> bool:

@@ -111,8 +111,8 @@ def _why(told: str, free: int, venv: Path) -> str:
     if found := re.search(r"No matching distribution found for (\S+)|no version of (\S+)", told):
         return (
             f"{found[1] or found[2]}: the package index has none for Python {platform.python_version()} on "
-            f"{platform.system()} {platform.machine()}; start again with another Python, such as 3.12, or set "
-            f"PIP_INDEX_URL to an index that has it"
+            f"{platform.system()} {platform.machine()}; start again with another Python, such as 3.12, or "
+            f"set PIP_INDEX_URL to an index that has it"
         )
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")] or lines[-3:]
     return f"packages that could not be installed: {' '.join(errors) or 'no reason was given'}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 # The pack's folder is on sys.path for this one import alone: its nodes/ could stand for another package.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
-from dev import PACK, packages, say  # noqa: E402
+from dev import EXIT_SOMETHING_MISSING, PACK, packages, say  # noqa: E402
 
 del sys.path[0]
 
@@ -17,6 +17,14 @@ def main() -> int:
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
     # The tensors are small: on a busy machine, threads that wait for each other take six times as long.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        import torch  # noqa: F401
+    except (ImportError, OSError) as error:
+        say(
+            f"Missing: a torch that imports: that of {sys.executable} does not ({error}); start again with "
+            f"another Python, or delete that environment if it is the .venv of this folder"
+        )
+        return EXIT_SOMETHING_MISSING
     packages.load("sagekit", PACK)
     from sagekit.dev.demo.story import tell
 

@@ -98,6 +98,35 @@ def test_one_that_was_stopped_while_it_was_made_is_made_anew(machine, monkeypatc
     assert machine == ["make", "torch==2.13.0"] and environment.has_torch()
 
 
+def test_one_that_was_stopped_while_it_was_removed_is_ours_all_the_same(machine, monkeypatch):
+    environment.environment(ALONE)
+    (environment.VENV / environment.STAMP).write_text('{"tor')
+
+    def stopped(folder):
+        for one in (one for one in folder.iterdir() if one.is_file()):
+            one.unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(environment.shutil, "rmtree", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            environment.environment(ALONE)
+    assert environment.environment(ALONE) == installer.python_in(environment.VENV)
+    assert machine == 2 * ["make", "torch==2.13.0"]
+
+
+def test_files_in_use_end_it_in_a_sentence(machine, monkeypatch):
+    def in_use(folder):
+        raise PermissionError(13, "in use", str(folder))
+
+    environment.environment(ALONE)
+    (environment.VENV / environment.STAMP).write_text('{"tor')
+    with monkeypatch.context() as patch:
+        patch.setattr(environment.shutil, "rmtree", in_use)
+        with pytest.raises(MissingError, match="end what runs from it"):
+            environment.environment(ALONE)
+
+
 def test_one_whose_stamp_is_half_written_is_made_anew(machine):
     environment.environment(ALONE)
     (environment.VENV / environment.STAMP).write_text('{"tor')
