@@ -83,7 +83,7 @@ def environment(groups: dict[str, list[str]], modules: Sequence[str] = ("torch",
 def has_torch() -> bool:
     """Whether our environment is complete as far as the demo goes."""
     installed = _read(VENV)
-    return not _is_half_done(VENV, installed) and bool({"torch", "host"} & installed.keys())
+    return bool({"torch", "host"} & installed.keys()) and not _is_half_done(VENV, installed) and _starts(VENV)
 
 
 def _is_ours(venv: Path) -> bool:
@@ -95,7 +95,7 @@ def _is_ours(venv: Path) -> bool:
 
 def _bring_up_to_date(venv: Path, groups: dict[str, list[str]]) -> None:
     installed = _read(venv)
-    if _is_half_done(venv, installed) or not installer.runs(python_in(venv), "-c", ""):
+    if _is_half_done(venv, installed) or not _starts(venv):
         installed = _made_anew(venv)
     for name, arguments in groups.items():
         if name == "torch" and "host" in installed:
@@ -141,6 +141,12 @@ def _empty(venv: Path) -> None:
 def _is_half_done(venv: Path, installed: dict) -> bool:
     """Whether an earlier call was stopped while it changed something: not while it downloaded."""
     return _UNFINISHED in installed and installed[_UNFINISHED] != _packages(venv)
+
+
+def _starts(venv: Path) -> bool:
+    """Whether its Python runs and is the version that filled it: an update of the system's changes either."""
+    own = "import os, sys, sysconfig; sys.exit(not os.path.isdir(sysconfig.get_path('purelib')))"
+    return installer.runs(python_in(venv), "-c", own)
 
 
 def _packages(venv: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import urllib.error
 from pathlib import Path
 
@@ -169,6 +170,23 @@ def test_one_that_the_user_names_is_never_passed_over_in_silence(machine, monkey
     with pytest.raises(MissingError, match="SAGEKIT_VENV"):
         environment.environment(ALONE)
     assert machine == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its environments have no folder named by the version")
+@pytest.mark.parametrize("change", ["another version", "gone"])
+def test_an_update_of_the_systems_python_makes_it_anew(tmp_path, monkeypatch, told, change):
+    monkeypatch.setattr(environment, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(installer, "install", lambda *arguments: None)
+    monkeypatch.setattr(torch_builds, "index", lambda: None)
+    environment.environment(ALONE)
+    assert environment.has_torch()
+    if change == "gone":
+        installer.python_in(environment.VENV).unlink()
+    else:
+        (folder,) = environment.VENV.glob("lib/python*")
+        folder.rename(folder.with_name("python3.0"))
+    assert not environment.has_torch()
+    assert installer.runs(environment.environment(ALONE), "-c", "") and environment.has_torch()
 
 
 def test_the_first_sign_of_it_is_that_it_is_ours(machine, monkeypatch):
