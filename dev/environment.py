@@ -71,7 +71,10 @@ def environment(groups: dict[str, list[str]], modules: Sequence[str] = ("torch",
             say(f"Python: {python} (not made by this program: used as it is, nothing is installed into it)")
             return python
         if NAMED:
-            raise MissingError(f"what SAGEKIT_VENV lacks, which this program did not make: {trouble}")
+            raise MissingError(
+                f"an environment in SAGEKIT_VENV that has what is needed, or a folder that is not there yet: "
+                f"{VENV} was not made by this program ({trouble})"
+            )
         venv = DEMO / "venv"
         say(f"Python: {VENV} is not this program's and is left as it is ({trouble}); using {venv}")
     check_place(venv.parent)

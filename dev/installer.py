@@ -50,11 +50,17 @@ def make(venv: Path) -> None:
             f"a way to make Python environments: {sys.executable} has none. Debian, Ubuntu: sudo apt install "
             f"python3-venv; or install uv (https://docs.astral.sh/uv) without any rights; then start again"
         )
-    if not runs(python_in(venv), "-c", ""):
+    # On Linux the Python itself may be a link to one that starts; the libraries in the folder would not load.
+    if _forbids_programs(venv) or not runs(python_in(venv), "-c", ""):
         raise MissingError(
-            f"a file system that lets programs start: {python_in(venv)} does not; set SAGEKIT_VENV to a "
+            f"a file system that lets programs start: {venv} is on one that does not; set SAGEKIT_VENV to a "
             f"folder on another"
         )
+
+
+def _forbids_programs(folder: Path) -> bool:
+    """Whether it is on a file system that is mounted with noexec."""
+    return hasattr(os, "ST_NOEXEC") and bool(os.statvfs(folder).f_flag & os.ST_NOEXEC)
 
 
 def _makers(venv: Path) -> Iterator[list[str]]:
@@ -107,6 +113,12 @@ def _why(told: str, free: int, venv: Path) -> str:
         return (
             "a package index that answers: check the network, or set PIP_INDEX_URL to an index that can be "
             "reached, and start again"
+        )
+    if "ResolutionImpossible" in told:
+        wanted = re.search(r"Cannot install (.+?) because", told)
+        return (
+            f"a package index that has {wanted[1] if wanted else 'what is installed here'} and all that it "
+            f"needs: set PIP_INDEX_URL to one, and start again"
         )
     if found := re.search(r"No matching distribution found for (\S+)|no version of (\S+)", told):
         return (

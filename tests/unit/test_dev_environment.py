@@ -267,6 +267,17 @@ def test_a_python_without_ensurepip_makes_one_all_the_same(monkeypatch, told, tm
     assert installer.runs(*installer._installer(python, False)[:-5], "list")
 
 
+@pytest.mark.skipif(not hasattr(os, "ST_NOEXEC"), reason="this system does not tell noexec")
+def test_a_place_where_nothing_starts_is_told_so_before_the_download(monkeypatch, told, tmp_path):
+    monkeypatch.setattr(installer, "_makers", lambda venv: iter([[installer.sys.executable, "-c", ""]]))
+    monkeypatch.setattr(installer, "runs", lambda *command: True)
+    installer.make(tmp_path)
+    noexec = type("Mounted", (), {"f_flag": os.ST_NOEXEC})
+    monkeypatch.setattr(installer.os, "statvfs", lambda folder: noexec)
+    with pytest.raises(MissingError, match="lets programs start"):
+        installer.make(tmp_path)
+
+
 def test_a_python_with_nothing_to_make_one_says_what_to_do(monkeypatch, told, tmp_path):
     monkeypatch.setattr(installer, "_makers", lambda venv: iter(()))
     with pytest.raises(MissingError, match=r"apt install python3-venv; or install uv") as raised:
@@ -280,6 +291,11 @@ def test_a_python_with_nothing_to_make_one_says_what_to_do(monkeypatch, told, tm
         ("WARNING: Retrying after connection broken by 'NewConnectionError'\nERROR: none", 2**40, "an index"),
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", 2**40, "space"),
         ("Killed", 2**20, "space on the disk"),
+        (
+            "ERROR: Cannot install torch==2.13.0 because these conflict.\nERROR: ResolutionImpossible",
+            2**40,
+            "index that has torch==2.13.0 and all that it needs",
+        ),
         (
             "ERROR: No matching distribution found for torch==2.13.0",
             2**40,
