@@ -58,17 +58,23 @@ def environment_in(folder: Path, packages: Path | None) -> Path:
 
 
 def found(folder: Path, **variables: str) -> list[str]:
-    """What a dev.py says that a Python without torch starts in this folder; last, what it took."""
+    """What a dev.py says that is started in this folder, by an environment of its own; last, what it took."""
     home = next(one for one in folder.parents if (one / "home").is_dir()) / "home"
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TEMP") if name in os.environ}
     # The link to the pack is known by the shell's word for the folder.
     told = {"HOME": str(home), "USERPROFILE": str(home), "PWD": str(folder), "PYTHONUTF8": "1"}
-    bare = [str(environment_in(home / "started with", None)), "-c", FIND]
+    this = [str(environment_in(home / "started with", None)), "-c", FIND]
     done = subprocess.run(
-        bare, cwd=folder, env=kept | told | variables, capture_output=True, encoding="utf-8", check=False
+        this, cwd=folder, env=kept | told | variables, capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
+
+
+def test_the_environment_that_it_is_started_with_is_taken(tmp_path, root, packages):
+    own = environment_in(tmp_path / "home/started with", packages)
+    elsewhere = comfyui_in(tmp_path / "elsewhere")
+    assert found(root / "ComfyUI/custom_nodes/sagekit", COMFYUI_DIR=str(elsewhere))[-1] == str(own)
 
 
 @pytest.mark.parametrize("place", ["ComfyUI/.venv", "ComfyUI/venv", "venv", ".venv"])

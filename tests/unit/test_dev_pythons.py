@@ -19,6 +19,7 @@ def home(tmp_path, monkeypatch):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     monkeypatch.setattr(pythons.host, "holds_this_pack", lambda folder: False)
+    monkeypatch.setattr(pythons.sys, "prefix", sys.base_prefix)
     return tmp_path / "home"
 
 
@@ -55,7 +56,7 @@ def test_an_active_environment_comes_after_the_hosts_own(tmp_path, monkeypatch, 
     assert pythons.of(folder) == [own, active]
 
 
-def test_this_python_counts_where_the_pack_is_installed_and_nowhere_else(tmp_path, monkeypatch):
+def test_this_python_counts_where_the_pack_is_installed(tmp_path, monkeypatch):
     folder = comfyui_in(tmp_path / "ComfyUI")
     assert pythons.of(folder) == []
     monkeypatch.setattr(pythons.host, "holds_this_pack", lambda folder: True)
