@@ -6,7 +6,6 @@ ComfyUI and torch are imported inside the functions: only run_child knows where 
 import argparse
 import dataclasses
 import importlib
-import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -45,13 +44,10 @@ def say(kind: str, **facts: Any) -> None:
 
 
 def package_versions() -> dict[str, str]:
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    """What the pack itself finds, which is more than what pip knows of."""
+    load_package()
+    packages = importlib.import_module("sagekit.kernels_check.environment").read_packages(sys.path)
+    return {name: packages[name].shown for name in PACKAGES if name in packages}
 
 
 def environment(device: Any) -> dict[str, Any]:

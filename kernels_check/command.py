@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
         sys.stdout.write(block(lines, verbs.names(), here.comfyui or here.base) + "\n")
     else:
         lines = _lines(environment, found, mismatches, remark)
-        sys.stdout.write("\n".join([*lines, *_plan_lines(plan, found)]) + "\n")
+        sys.stdout.write("\n".join([*lines, *_plan_lines(plan, found, environment)]) + "\n")
     return _exit_code(found, mismatches)
 
 
@@ -217,8 +217,10 @@ def _machine(environment: Environment, plan: Plan) -> str:
     return f"System: {', '.join(filter(None, told))}"
 
 
-def _plan_lines(plan: Plan, found: Mapping[str, Mapping[str, Verdict]]) -> list[str]:
+def _plan_lines(
+    plan: Plan, found: Mapping[str, Mapping[str, Verdict]], environment: Environment
+) -> list[str]:
     """The plan where there is something to do, and what the kernels' errors mean."""
-    answers = explain(failures.errors(found), plan)
+    answers = explain(failures.errors(found), plan, environment)
     lines = ["", "What the errors mean:", *answer_lines(answers)] if answers else []
     return lines if plan.outcome == WELL else [*lines, "", *plan_lines(plan, versions=False)]

@@ -4,6 +4,7 @@ What raises becomes the ImportError that ComfyUI lives with. A crash cannot be c
 package does not bring down a process has been found out in a child before.
 """
 
+import contextlib
 import importlib.abc
 import sys
 from collections.abc import Callable, Iterable
@@ -58,12 +59,17 @@ class _Loader(importlib.abc.Loader):
             self._own.exec_module(module)
         except (ImportError, KeyboardInterrupt) as error:
             if isinstance(error, ImportError):
-                self._failed(self._name, error)
+                self._tell(error)
             raise
         except BaseException as error:
-            self._failed(self._name, error)
+            self._tell(error)
             words = f"{self._name} cannot be imported: {type(error).__name__}: {error}"
             raise ImportError(words, name=self._name) from error
+
+    def _tell(self, error: BaseException) -> None:
+        # Whatever is wrong here, the package's own failure is what its import ends with.
+        with contextlib.suppress(Exception):
+            self._failed(self._name, error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._own, name)

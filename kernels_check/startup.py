@@ -153,7 +153,7 @@ class Start:
         self._args, self._environment, self._pack, self._acts = args, environment, pack, acts
 
     def act_on(self, broken: Broken, packages: Iterable[str]) -> None:
-        """Keeps out, turns off, says so, and guards the import of the other packages."""
+        """Keeps out, turns off and guards the import of the other packages; then says so."""
         global guard
         # What raises in a child raises here, too, unless it has been mended: no reason to bar it.
         barred = {
@@ -163,40 +163,62 @@ class Start:
                 self._acts and one.state == NOT_IMPORTABLE and HOST_IMPORTS[name].flag not in broken.flags
             )
         }
-        for name, verdict in barred.items():
-            if self._acts:
-                imports.keep_out(name)
-            self._keep_out(name, verdict)
-        said = {HOST_IMPORTS[name].flag for name in barred}
-        for flag, verdict in broken.flags.items():
-            if flag not in said:
-                self._turn_off(flag, verdict)
-                self._say(startup_text.of_flag(flag, verdict, self._environment, self._pack, self._acts))
+        by_package = {HOST_IMPORTS[name].flag for name in barred}
+        by_kernel = {flag: one for flag, one in broken.flags.items() if flag not in by_package}
+        asked = {name: self._keep_out(name, one) for name, one in barred.items()}
+        for flag, verdict in by_kernel.items():
+            self._turn_off(flag, verdict)
         if self._acts:
+            for name in barred:
+                imports.keep_out(name)
             let_in = (HOST_IMPORTS[name].modules for name in packages if name not in barred)
             guard = Guard(itertools.chain(*let_in), self._failed)
             guard.install()
+        for name, verdict in barred.items():
+            self._say_of_package(name, verdict, asked[name])
+        for flag, verdict in by_kernel.items():
+            self._say_of_flag(flag, verdict)
 
     def _failed(self, module: str, error: BaseException) -> None:
         """A package that was let in does not import: it ends as one that is not there. Said once."""
         package = module.partition(".")[0]
         if package not in kept_out:
             words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-            self._keep_out(package, Verdict(NOT_IMPORTABLE, None, words))
+            verdict = Verdict(NOT_IMPORTABLE, None, words)
+            self._say_of_package(package, verdict, self._keep_out(package, verdict))
 
-    def _keep_out(self, name: str, verdict: Verdict) -> None:
+    def _keep_out(self, name: str, verdict: Verdict) -> bool:
+        """Whether a flag had asked for the package that is kept out."""
         flag = HOST_IMPORTS[name].flag
         asked = bool(flag) and bool(getattr(self._args, flag, False))
         if asked:
             self._turn_off(flag, verdict)
         if self._acts:
             kept_out[name] = verdict
-        self._say(startup_text.of_package(name, verdict, self._environment, self._pack, asked, self._acts))
+        return asked
 
     def _turn_off(self, flag: str, verdict: Verdict) -> None:
         if self._acts:
             setattr(self._args, flag, False)
             cleared[flag] = verdict
 
-    def _say(self, text: str) -> None:
-        logging.warning(text)
+    def _say_of_package(self, name: str, verdict: Verdict, asked: bool) -> None:
+        _say(
+            lambda: startup_text.of_package(name, verdict, self._environment, self._pack, asked, self._acts),
+            f"SageKit: the package {name} cannot be imported here: {verdict}",
+        )
+
+    def _say_of_flag(self, flag: str, verdict: Verdict) -> None:
+        _say(
+            lambda: startup_text.of_flag(flag, verdict, self._environment, self._pack, self._acts),
+            f"SageKit: {spelled(flag)} asks for a kernel that does not work here: {verdict}",
+        )
+
+
+def _say(write: Callable[[], str], otherwise: str) -> None:
+    """Logs what is written; where the pack itself is broken, its short form: a start must not end here."""
+    try:
+        text = write()
+    except Exception as error:
+        text = f"{otherwise} (no more is known: {type(error).__name__}: {error})"
+    logging.warning(text)

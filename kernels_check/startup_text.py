@@ -82,7 +82,7 @@ def _what_and_why(verdict: Verdict, about: str, environment: Environment, otherw
     from .doctor import explain
 
     advice = [one.do for one in rules.mismatches(environment) if about in one.about or one.about == "triton"]
-    answers = explain(verdict.detail)
+    answers = explain(verdict.detail, environment=environment)
     advice += [one.fix for one in answers]
     if not advice:
         verb = "install" if about not in environment.packages else "reinstall"

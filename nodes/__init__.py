@@ -6,7 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .. import web_api
 from ..patches.attention.host import background
-from . import ids, replacements, values
+from . import ids, prompts, replacements, values
 from .patch_fp16_accumulation import PatchFP16Accumulation
 from .patch_sage_attention import PatchSageAttention
 from .patch_torch_compile import PatchTorchCompile
@@ -22,6 +22,7 @@ class SageKitExtension(ComfyExtension):
         pages = {ids.own_id(node): ids.plain_id(node) for node in NODES}
         web_api.register(lambda: ids.taken(NODES), pages)
         web_api.when_all_packs_are_loaded(_look_at_ids)
+        prompts.watch()
         web_api.before_each_prompt(_make_readable)
         background.start()
         return ids.under_both_ids(NODES)

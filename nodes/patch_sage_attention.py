@@ -75,7 +75,7 @@ class PatchSageAttention(io.ComfyNode):
         **later: object,  # Inputs that this version does not know come over a link.
     ) -> io.NodeOutput:
         settings = Settings(
-            kernel=foreign_names.ours(values.name(kernel)),
+            kernel=values.name(foreign_names.ours(kernel)),
             quality=values.name(quality),
             start_percent=values.number(start_percent, 0.0, 1.0, default=0.0),
             end_percent=values.number(end_percent, 0.0, 1.0, default=1.0),

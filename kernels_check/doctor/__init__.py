@@ -43,7 +43,7 @@ def plan_data(
     """
     around = read_surroundings(environment, layout)
     plan = make_plan(environment, around, sage3=sage3, broken=failures.broken(found or {}))
-    answers = explain(failures.errors(found or {}), plan, private=private)
+    answers = explain(failures.errors(found or {}), plan, environment, private=private)
     # The line is what a package said, and may name its folder; all the rest is ours.
     told = [replace(one, line=redact(one.line, around.names)) if private else one for one in answers]
     return plan.as_data(private=private) | {"answers": [one.as_data() for one in told]}

@@ -27,11 +27,12 @@ def named(environment: Environment, only: Iterable[Capability] | None = None) ->
 
 
 def _known(environment: Environment) -> list[tuple[str, Capability]]:
-    found = [(gpu.name, gpu.capability or _by_name(gpu.name)) for gpu in environment.gpus]
+    found = [(gpu.name, gpu.capability or capability_of(gpu.name)) for gpu in environment.gpus]
     return [(name, capability) for name, capability in found if capability]
 
 
-def _by_name(name: str) -> Capability | None:
+def capability_of(name: str) -> Capability | None:
+    """What a well-known name of a GPU says, None for every other."""
     # NVIDIA's own driver leaves its name out of some: "Tesla T4".
     if re.search("amd|radeon|intel", name, re.IGNORECASE):
         return None

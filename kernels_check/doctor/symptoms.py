@@ -1,25 +1,22 @@
 """What an error message means: causes and fixes, the most specific first."""
 
-import html
-import re
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import Any
 
-from .facts import table
+from ..environment import Environment
+from .events import events
+from .knowledge import Cause, Match, Symptom, symptoms
+from .paste import decode, read, read_ends
 from .plan import Plan
+from .situation import Situation, fits, situation
 from .terminal import Terminal
 
-# Of the log of a long session: what did not load stands at its beginning, what went wrong last at its end.
-BEGINNING, END = 500_000, 2_000_000
-# An even number: a letter of UTF-16 has two bytes.
-_READ = 4 * END
-# Colours as terminals, files of logs and pages that lost the first letter of them have them.
-_COLOURS = re.compile(
-    r"(?:\x1b|\^\[|\u241b)\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\[\d{1,3}(?:;\d{1,3})*m"
-)
-_NOT_PRINTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff]")
-_QUOTES = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u2032", "'"))
+__all__ = ["Answer", "decode", "explain", "read_ends"]
+
+# Of causes between which nothing decides, so many are told.
+_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -29,13 +26,16 @@ class Answer:
     Attributes:
         code: Stable, kebab-case.
         line: The line that was recognised.
-        cause: A sentence.
-        fix: What to do, in sentences that hold without a plan.
+        cause: A sentence; where several causes remain, each with its number.
+        fix: What to do, in sentences that hold without a plan; with the same numbers.
         commands: Those of this machine's plan that do it, as they are to be typed.
         open_in: Where to type them, where that is not anywhere.
         confidence: How well it is supported: "high", "medium" or "low".
         sources: Where it was reported or is documented.
         general: It says less than others might: they come before it, and on the same line instead of it.
+        question: What tells the remaining causes apart; "" where one remains.
+        harmless: Nothing has to be done for it.
+        note: That the log is from another machine than this one, and how that shows.
     """
 
     code: str
@@ -47,6 +47,9 @@ class Answer:
     confidence: str = "high"
     sources: tuple[str, ...] = ()
     general: bool = False
+    question: str = ""
+    harmless: bool = False
+    note: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """Values for JSON."""
@@ -54,89 +57,145 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class _Symptom:
-    facts: dict[str, Any]
-    expression: re.Pattern[str]
+class _Found:
+    symptom: Symptom
+    match: Match
+    causes: tuple[Cause, ...]
+    line: str
 
 
-def explain(text: str, plan: Plan | None = None, *, private: bool = False) -> list[Answer]:
+def explain(
+    text: str, plan: Plan | None = None, environment: Environment | None = None, *, private: bool = False
+) -> list[Answer]:
     """Every known cause of what a text says, most specific first; empty where it says nothing known.
 
     Args:
         text: A log, a traceback or one line.
         plan: This machine's, to name the very commands; None leaves them out.
-        private: Name no folder of this machine in them.
+        environment: This machine, for what the text does not tell; where they differ the text is right.
+        private: Name no folder of this machine in the commands.
     """
-    text = _plain(text)
+    found = situation(read(text), environment)
+    told = list(_told(found))
+    if not told:
+        found = situation(read(text, narrow=True), environment)
+        told = list(_told(found))
+    told.sort(key=lambda one: (one.symptom.harmless, one.symptom.general, -one.match.start))
+    # The commands of a plan are this machine's.
+    plan = None if found.elsewhere else plan
     terminal = (plan.for_others if private else plan.here) if plan else None
-    found = []
-    for symptom in _symptoms():
+    return [_answer(one, found, plan, terminal) for one in _without_consequences(told)]
+
+
+def _told(found: Situation) -> Iterator[_Found]:
+    happened = events(found.paste)
+    standing = {one.code: one.find(found.paste, happened) for one in symptoms() if _here(one, found)}
+    covered = [
+        (match.start, match.end) for one in symptoms() if one.covers for match in standing.get(one.code, ())
+    ]
+    for symptom in symptoms():
+        matches = standing.get(symptom.code, [])
+        if not symptom.covers:
+            matches = [one for one in matches if not _is_covered(one, covered)]
         # The last of several is the one that the user sees.
-        matches = list(symptom.expression.finditer(text))
-        if matches:
-            found.append((symptom.facts, matches[-1]))
-    found.sort(key=lambda one: (one[0].get("general", False), -one[1].start()))
-    answers = [_answer(facts, _line(text, match), plan, terminal) for facts, match in found]
-    told = "\n".join(answer.line for answer in answers if not answer.general)
-    return [answer for answer in answers if not (answer.general and answer.line in told)]
+        for match in reversed(matches):
+            if causes := _causes(symptom, match, found):
+                # Facts alone have no line.
+                line = found.paste.line(match.start, match.end) if match.end else ""
+                yield _Found(symptom, match, causes, line)
+                break
 
 
-def decode(data: bytes) -> str:
-    """A log file's text; PowerShell's ``>`` writes UTF-16, almost everything else UTF-8."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    # Without its mark it is known by the zeros of plain letters, as in what is appended with >>.
-    if data[1:200:2].count(0) > len(data[:200]) // 4 > data[:200:2].count(0):
-        return data.decode("utf-16-le", errors="replace")
-    # The expressions are plain letters, which every code page of Windows has at the same place.
-    return data.decode("utf-8-sig", errors="replace")
+def _here(symptom: Symptom, found: Situation) -> bool:
+    return not found.facts.system or found.facts.system in symptom.systems
 
 
-def read_ends(stream: BinaryIO) -> bytes:
-    """What stands at the beginning and at the end of a log, however long it is."""
-    beginning, end = stream.read(_READ), b""
-    while more := stream.read(_READ):
-        end = (end + more)[-_READ:]
-    return beginning + end
+def _is_covered(match: Match, covered: list[tuple[int, int]]) -> bool:
+    return any(start <= match.start and match.end <= end for start, end in covered)
 
 
-def _plain(text: str) -> str:
-    """The text as it was printed: without colours, with plain quotes, each line of its own."""
-    if len(text) > BEGINNING + END:
-        text = f"{text[:BEGINNING]}\n{text[-END:]}"
-    text = _COLOURS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return html.unescape(_NOT_PRINTED.sub("", text)).translate(_QUOTES)
+def _causes(symptom: Symptom, match: Match, found: Situation) -> tuple[Cause, ...]:
+    """Those that hold, else those that may; what is known not to fit drops out."""
+    by_answer = defaultdict(list)
+    for one in symptom.causes:
+        by_answer["otherwise" if one.otherwise else fits(one.when, found, match.groups)].append(one)
+    if sure := by_answer[True]:
+        return tuple(sure if symptom.all else sure[:1])
+    if symptom.sure:
+        return ()
+    otherwise = [one for one in by_answer["otherwise"] if fits(one.when, found, match.groups)]
+    # Where several may hold at once, one that nothing speaks for is no answer.
+    open_ones = [] if symptom.all else by_answer[None][:_MOST]
+    return tuple(open_ones or otherwise[:1])
 
 
-@lru_cache(maxsize=1)
-def _symptoms() -> tuple[_Symptom, ...]:
-    return tuple(_Symptom(row, _compiled(row["match"])) for row in table("symptoms")["symptoms"])
+def _without_consequences(told: list[_Found]) -> list[_Found]:
+    specific = [one for one in told if not one.symptom.general and not one.symptom.harmless]
+    topics = {one.symptom.topic for one in told if not one.symptom.general} - {""}
+    hidden = {code for one in told for code in one.symptom.hides}
+    lines = "\n".join(one.line for one in specific)
+
+    def remains(one: _Found) -> bool:
+        symptom = one.symptom
+        if symptom.quiet or symptom.code in hidden:
+            return False
+        if symptom.last and any(other is not one and not other.symptom.quiet for other in told):
+            return False
+        return not symptom.general or (symptom.topic not in topics and not (one.line and one.line in lines))
+
+    left = [one for one in told if remains(one)]
+    # Of general answers to one line the first says it all.
+    seen: set[str] = set()
+    kept = []
+    for one in left:
+        key = one.symptom.topic or one.line if one.symptom.general else ""
+        if not key or key not in seen:
+            kept.append(one)
+        seen.add(key)
+    return kept
 
 
-def _compiled(expression: str) -> re.Pattern[str]:
-    # A terminal may have broken the line where there is a space.
-    return re.compile(re.sub(r" (?![?*+{)])", r"\\s+", expression), re.IGNORECASE | re.DOTALL)
+# What a sentence says of what the log does not name.
+_UNNAMED = {
+    "package": "the package that the lines around name",
+    "module": "a compiled module",
+    "stage": "the build",
+    "what": "what is not there",
+    "lib": "a library of CUDA",
+}
 
 
-def _answer(facts: dict[str, Any], line: str, plan: Plan | None, terminal: Terminal | None) -> Answer:
-    steps = [step for step in plan.steps if step.code in facts["steps"]] if plan else []
+class _Names(dict):
+    def __missing__(self, name: str) -> str:
+        return _UNNAMED.get(name, "something")
+
+
+def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal | None) -> Answer:
+    # Alternatives of one expression number what they name.
+    names = _Names({name.rstrip("23"): text for name, text in one.match.groups.items() if text})
+    causes = [(cause.cause.format_map(names), cause.fix.format_map(names)) for cause in one.causes]
+    asked = one.symptom.question if len(causes) > 1 and not one.symptom.all else ""
+    codes = {code for cause in one.causes for code in cause.steps}
+    steps = [step for step in plan.steps if step.code in codes] if plan else []
     lines = terminal.tell(command for step in steps for command in step.commands).lines if terminal else ()
     return Answer(
-        code=facts["code"],
-        line=line,
-        cause=facts["cause"],
-        fix=facts["fix"],
+        code=one.symptom.code,
+        line=one.line,
+        cause=_numbered([cause for cause, _ in causes], "" if one.symptom.all else "One of these. "),
+        fix=" ".join(filter(None, (_numbered([fix for _, fix in causes]), asked))),
         commands=lines,
         open_in=terminal.open_in if lines else "",
-        confidence=facts["confidence"],
-        sources=tuple(facts["sources"]),
-        general=facts.get("general", False),
+        confidence=one.causes[0].confidence if len(causes) == 1 else "medium",
+        sources=one.symptom.sources,
+        general=one.symptom.general,
+        question=asked,
+        harmless=one.symptom.harmless,
+        note=found.elsewhere,
     )
 
 
-def _line(text: str, match: re.Match[str]) -> str:
-    """The whole line in which a match ends, cut where it is very long; both where it was broken in two."""
-    broken = match[0].count("\n") == 1
-    start = text.rfind("\n", 0, match.start() if broken else match.end()) + 1
-    end = text.find("\n", match.end())
-    return " ".join(text[start : end if end >= 0 else len(text)].split())[:300]
+def _numbered(texts: list[str], before: str = "") -> str:
+    """Several sentences with their numbers; one alone, or the same every time, as it is."""
+    if len(set(texts)) == 1:
+        return texts[0]
+    return before + " ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))

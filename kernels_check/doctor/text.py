@@ -46,9 +46,10 @@ def answer_lines(answers: list[Answer]) -> list[str]:
         return [
             "Nothing in this text is known here. An issue of this pack needs it and what --report prints."
         ]
-    lines: list[str] = []
+    lines: list[str] = ["", answers[0].note] if answers[0].note else []
     for answer in answers:
-        lines += ["", f"{answer.line}", f"  cause: {answer.cause}", f"  fix: {answer.fix}"]
+        lines += ["", answer.line or "The log as a whole"]
+        lines += [f"  cause: {answer.cause}", f"  fix: {answer.fix}"]
         lines += [f"    {command}" for command in answer.commands]
         lines += [f"  [{answer.code}, {answer.confidence} confidence; {', '.join(answer.sources)}]"]
     return lines[1:]

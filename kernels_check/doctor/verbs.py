@@ -164,7 +164,7 @@ def explain_file(options: Namespace, environment: Environment, around: Surroundi
     """Answers a log; 1 where it says nothing known."""
     text = _read(options.explain)
     plan = make_plan(environment, around)
-    answers = explain(text, plan)
+    answers = explain(text, plan, environment)
     say(answer_lines(answers), {"answers": [one.as_data() for one in answers]}, options.json)
     return FINE if answers else REFUSED
 

@@ -18,6 +18,9 @@ KJNODES = {
 }
 
 
-def ours(kernel: str) -> str:
-    """The name of ours for a name of another pack; every other name as it is."""
-    return KJNODES.get(kernel, kernel)
+def ours(kernel: object) -> object:
+    """The name of ours for a name of another pack; every other value as it is."""
+    # What KJNodes' node declares as its default, and so what a workflow may hold.
+    if kernel is False:
+        return OFF
+    return KJNODES.get(kernel, kernel) if isinstance(kernel, str) else kernel

@@ -5,13 +5,20 @@ from .settings import BLOCKS, WHOLE
 # KJNodes asks "transformer blocks only?" and, in all but its newest node, "dynamic?".
 _COMPILE = {True: BLOCKS, False: WHOLE}
 _DYNAMIC = {True: "true", False: "false"}
+# Programs write a yes or no as text, too.
+_TEXT = {"true": True, "false": False}
 
 
-def compile_of(value: str | bool) -> str:
+def compile_of(value: object) -> object:
     """BLOCKS or WHOLE for a yes or no; every other value as it is."""
-    return _COMPILE[value] if isinstance(value, bool) else value
+    return _COMPILE.get(_yes_or_no(value), value)
 
 
-def dynamic_of(value: str | bool) -> str:
+def dynamic_of(value: object) -> object:
     """A key of DYNAMIC for a yes or no; every other value as it is."""
-    return _DYNAMIC[value] if isinstance(value, bool) else value
+    return _DYNAMIC.get(_yes_or_no(value), value)
+
+
+def _yes_or_no(value: object) -> bool | None:
+    value = _TEXT.get(value.lower()) if isinstance(value, str) else value
+    return value if isinstance(value, bool) else None

@@ -48,6 +48,14 @@ def plain(start) -> Iterator[server.Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def replacing(plain, host_folder) -> server.Server:
+    """A server that knows node replacement."""
+    if not (host_folder / "app" / "node_replace_manager.py").exists():
+        pytest.skip(f"ComfyUI {host.version(host_folder)} has no node replacement")
+    return plain
+
+
 @pytest.fixture(params=["wan", "flux"])
 def model(request, host_folder) -> str:
     if request.param == "flux" and not tiny_models.flux_loads_in(host_folder):

@@ -1,12 +1,10 @@
 """Workflows saved with KJNodes' nodes, on a machine without KJNodes: ours take their place."""
 
 import asyncio
-import importlib.util
 from types import SimpleNamespace
 
 import pytest
 from support import host, workflows
-from support.page import Page, launch, places_of_chromium
 from support.server import ServerError
 
 SAGE, TORCH = "PathchSageAttentionKJ", "ModelPatchTorchSettings"
@@ -19,6 +17,10 @@ ALWAYS_THERE = {
     "TorchCompileModelAdvanced": COMPILE | {"compile_transformer_blocks_only"},
     "TorchCompileModelWanVideoV2": COMPILE | {"compile_transformer_blocks_only"},
     "TorchCompileModelFluxAdvancedV2": COMPILE,
+    "PatchFlashAttentionKJ": {"model"},
+    "LTX2MemoryEfficientSageAttentionPatch": {"model"},
+    "WanVideoMemoryEfficientSageAttentionPatch": {"model"},
+    "MiniMaxH3MemoryEfficientSageAttentionPatch": {"model"},
     "TorchCompileModelWanVideo": {"model"},
     "TorchCompileModelFluxAdvanced": {"model"},
     "TorchCompileModelQwenImage": {"model"},
@@ -27,7 +29,8 @@ ALWAYS_THERE = {
     "TorchCompileLTXModel": {"model"},
 }
 WITH_OPTIONS = [kind for kind, inputs in ALWAYS_THERE.items() if inputs >= COMPILE]
-RETIRED = [kind for kind, inputs in ALWAYS_THERE.items() if inputs == {"model"}]
+RETIRED = [kind for kind, inputs in ALWAYS_THERE.items() if inputs == {"model"} and "Compile" in kind]
+ATTENTION = [kind for kind in ALWAYS_THERE if "Attention" in kind and kind != SAGE]
 KERNELS = {
     "auto": "auto",
     "disabled": "off",
@@ -54,14 +57,6 @@ class Installed:
 
 NODE_CLASS_MAPPINGS = {"PathchSageAttentionKJ": Installed}
 '''
-
-
-@pytest.fixture(scope="module")
-def replacing(plain, host_folder):
-    """A server that knows node replacement."""
-    if not (host_folder / "app" / "node_replace_manager.py").exists():
-        pytest.skip(f"ComfyUI {host.version(host_folder)} has no node replacement")
-    return plain
 
 
 def saved(kind: str, **inputs: object) -> dict:
@@ -102,6 +97,15 @@ def test_a_saved_node_for_fp16_accumulation_runs(replacing):
     assert replacing.latent(patched) == expected
 
 
+@pytest.mark.parametrize("kind", ATTENTION)
+def test_a_saved_node_for_one_kind_of_attention_runs_as_ours(replacing, kind):
+    old = {"triton_kernels": True} if kind.startswith("LTX2") else {"allow_compile": False}
+    replacing.run(workflows.sampling("wan", saved(kind, **old)))
+    run = last_run(replacing)
+    assert (run["node_id"], run["kernel"]) == ("patch0", "auto")
+    assert run["quality"] == ("exact" if "Flash" in kind else "balanced")
+
+
 @pytest.mark.parametrize("kind", WITH_OPTIONS)
 def test_a_saved_compile_node_runs_to_its_end(replacing, kind):
     replacing.run(workflows.sampling("wan", saved_compile(kind), steps=1))
@@ -133,10 +137,10 @@ def test_a_compile_node_compiles_what_it_was_asked_to(replacing, blocks_only, wh
 
 def test_every_node_is_offered_once_with_all_that_ours_needs_and_nothing_it_may_lack(replacing):
     offered = replacing.get("/node_replacements")
-    needed = {
-        node: set().union(*replacing.get(f"/object_info/{node}")[node]["input"].values())
-        for node in ("PatchSageAttention", "PatchTorchCompile", "PatchFP16Accumulation")
-    }
+    needed = {}
+    for node in ("PatchSageAttention", "PatchTorchCompile", "PatchFP16Accumulation"):
+        inputs = replacing.get(f"/object_info/{node}")[node]["input"]
+        needed[node] = {*inputs["required"], *inputs.get("optional", ())}
     ours = {old: each[0] for old, each in offered.items() if each[0]["new_node_id"] in needed}
     assert set(ours) == set(ALWAYS_THERE)
     for old, one in ours.items():
@@ -205,64 +209,3 @@ def test_an_error_of_the_host_is_one_warning_and_goes_no_further(monkeypatch, re
     asyncio.run(replacements.register())
     (record,) = caplog.records
     assert "KeyError: 'changed'" in record.getMessage()
-
-
-def test_the_page_offers_our_node_for_the_missing_one_and_puts_it_in_its_place(replacing):
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        if browser is None:
-            pytest.skip(f"no Chromium: looked for {' and '.join(places_of_chromium(playwright))}")
-        page = Page(browser, replacing.url)
-        page.browser_page.evaluate("saved => window.app.loadGraphData(saved)", _saved_in_the_page())
-        page.wait_for(f"app.graph.nodes.some(node => node.type === '{SAGE}')")
-        page.browser_page.get_by_role("button", name="View details").click()
-        page.browser_page.get_by_role("button", name="Replace Node").click()
-        page.wait_for("app.graph.nodes.some(node => node.type === 'PatchSageAttention')")
-        values = page.browser_page.evaluate(
-            "() => window.app.graph.nodes.find(node => node.type === 'PatchSageAttention')"
-            ".widgets.slice(0, 2).map(widget => widget.value)"
-        )
-        links = page.browser_page.evaluate("() => [...window.app.graph.links.values()].length")
-        browser.close()
-    assert (values, links) == (["sageattn_qk_int8_pv_fp8_cuda", "balanced"], 1)
-
-
-def _saved_in_the_page() -> dict:
-    """A workflow of two nodes in the format that the page saves."""
-    model = {"name": "MODEL", "type": "MODEL", "links": [1]}
-    common = {"flags": {}, "mode": 0, "properties": {}, "size": [300, 100]}
-    nodes = [
-        {
-            "id": 1,
-            "type": "UNETLoader",
-            "pos": [0, 0],
-            "order": 0,
-            "inputs": [],
-            "outputs": [model],
-            "widgets_values": ["tiny-wan2.1-t2v.safetensors", "default"],
-            **common,
-        },
-        {
-            "id": 2,
-            "type": SAGE,
-            "pos": [400, 0],
-            "order": 1,
-            "inputs": [{"name": "model", "type": "MODEL", "link": 1}],
-            "outputs": [{"name": "MODEL", "type": "MODEL", "links": []}],
-            "widgets_values": ["sageattn_qk_int8_pv_fp8_cuda", False],
-            **common,
-        },
-    ]
-    links = [[1, 1, 0, 2, 0, "MODEL"]]
-    return {
-        "last_node_id": 2,
-        "last_link_id": 1,
-        "nodes": nodes,
-        "links": links,
-        "groups": [],
-        "version": 0.4,
-    }

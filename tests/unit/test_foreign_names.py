@@ -1,7 +1,9 @@
 """Names of other node packs, read as ours."""
 
+import json
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -69,6 +71,61 @@ def _called(monkeypatch, package: str, function: str, name: str) -> dict:
     tensors = [torch.randn(1, 2, 128, 64, dtype=torch.float16) for _ in range(3)]
     backends()[name].load().attend(*tensors, mask=None, scale=None)
     return said
+
+
+PAGE = Path(__file__).resolve().parents[2] / "web" / "js" / "foreign_values.js"
+
+
+@pytest.fixture(scope="module")
+def meanings() -> dict[str, dict[str, str]]:
+    """What the page makes of the values, by the widget's name; a yes or no is its text there."""
+    text = PAGE.read_text(encoding="utf-8")
+    return json.loads(text.partition("MEANINGS = ")[2].partition(";")[0])
+
+
+def test_the_page_gives_a_kernel_the_name_that_the_node_reads_in_its_place(meanings):
+    names = {name: ours for name, ours in foreign_names.KJNODES.items() if name != ours}
+    assert meanings["kernel"] == {**names, "false": foreign_names.ours(False)}
+
+
+def test_the_page_reads_a_yes_or_no_as_the_node_does(meanings):
+    assert meanings["compile"] == {"true": compile_of(True), "false": compile_of(False)}
+    assert meanings["dynamic"] == {"true": dynamic_of(True), "false": dynamic_of(False)}
+
+
+@pytest.mark.parametrize("name", ["backend", "mode"])
+def test_the_page_shows_in_place_of_cuda_graphs_what_runs_in_their_place(meanings, name):
+    for value, shown in meanings[name].items():
+        runs, said = compile_settings.understood(compile_settings.Settings(**{name: value}))
+        assert getattr(runs, name) == shown
+        assert any("CUDA graph" in sentence for sentence in said)
+
+
+def test_the_page_translates_these_and_no_others(meanings):
+    assert set(meanings) == {"kernel", "compile", "dynamic", "backend", "mode"}
+    without = set(compile_settings._WITHOUT_CUDA_GRAPHS)
+    assert (set(meanings["mode"]), set(meanings["backend"])) == (without, {"cudagraphs"})
+
+
+@pytest.mark.parametrize("value", [None, 5, 1.5, [], {}, True, ["1", 0]], ids=repr)
+def test_a_kernel_that_is_no_text_stays_as_it_is(value):
+    assert foreign_names.ours(value) is value
+
+
+def test_a_no_for_a_kernel_is_off():
+    assert foreign_names.ours(False) == OFF
+
+
+@pytest.mark.parametrize("value", [None, 5, 1, [], {}, ["1", 0]], ids=repr)
+def test_what_is_no_yes_or_no_stays_as_it_is(value):
+    assert compile_of(value) is value
+    assert dynamic_of(value) is value
+
+
+@pytest.mark.parametrize(("text", "whole"), [("true", False), ("True", False), ("false", True)])
+def test_a_yes_or_no_as_text_is_one(text, whole):
+    assert compile_settings.Settings(compile_of(text)).is_whole is whole
+    assert dynamic_of(text) == text.lower()
 
 
 @pytest.mark.parametrize("name", ["auto", "off", "sdpa-cudnn", "a-kernel-from-the-future", ""])

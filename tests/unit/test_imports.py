@@ -290,6 +290,28 @@ def test_a_start_that_only_reports_changes_nothing(act, caplog):
     assert "it is let in, and ComfyUI may stop" in caplog.text
 
 
+def test_a_pack_that_cannot_explain_keeps_out_all_the_same(act, packages, caplog, monkeypatch):
+    def fail(*args):
+        raise SyntaxError("the doctor was half updated")
+
+    monkeypatch.setattr(startup.startup_text, "of_package", fail)
+    packages({"sageattention": "SystemExit"})
+    args = act({"xformers": Verdict(CRASHED, None, "SIGSEGV")}, True, "use_sage_attention")
+    with pytest.raises(ImportError):
+        import sageattention  # noqa: F401
+    assert sys.modules["xformers"] is None and not args.use_sage_attention
+    for words in ("the package xformers cannot be imported here: crashed: SIGSEGV", "half updated"):
+        assert words in caplog.text
+    assert "the package sageattention cannot be imported here: not-importable" in caplog.text
+
+
+def test_behind_the_guard_a_fault_of_ours_does_not_come_up(packages, forgotten):
+    packages({"sageattention": "OSError"})
+    import_guard.Guard(["sageattention"], lambda name, error: 1 / 0).install()
+    with pytest.raises(ImportError, match="WinError 127"):
+        import sageattention  # noqa: F401
+
+
 def test_hangs_are_counted_over_starts(packages):
     packages({"sageattention": "hang"})
     found, _ = imports.check(["sageattention"], lambda name: 1, limit=1.0)

@@ -5,6 +5,7 @@ import { applyAll, listen as listenToNodes, NODE_LINE, recall } from "./messages
 import { listen as listenToNotices, showNotices, TOASTS } from "./notices.js";
 import { command as useOwnNodes, noticeStrays, opened, remember } from "./own_nodes.js";
 import { hidePanel, showPanel } from "./panel/panel.js";
+import { watch } from "./replaced_nodes.js";
 import { load, state } from "./store.js";
 import { loadWords } from "./words.js";
 
@@ -81,6 +82,7 @@ app.registerExtension({
     loadWords().then(askForNotices);
     recall();
   },
+  nodeCreated: watch,
   beforeConfigureGraph: remember,
   afterConfigureGraph() {
     applyAll();

@@ -6,6 +6,11 @@ import { onSetting, read, setting } from "./host.js";
 let tables = {};
 /** @type {Set<() => void>} */
 const listeners = new Set();
+/** @type {(value?: unknown) => void} */
+let arrived = () => {};
+
+/** Kept when the words have been asked for. */
+export const wordsThere = new Promise((resolve) => (arrived = resolve));
 
 export function locale() {
   return String(setting("Comfy.Locale", "en") || "en");
@@ -29,6 +34,7 @@ export async function loadWords() {
   } catch (error) {
     console.warn("SageKit: its words could not be read", error);
   }
+  arrived();
   tell();
 }
 

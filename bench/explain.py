@@ -1,0 +1,85 @@
+"""What the doctor takes to read a long log, as nearly all lines are, and as the worst can be.
+
+    python bench/explain.py [--mib 100] [--words]
+
+Each log is a file of that size, read as ``kernels_check --explain FILE`` reads it. The worst: every word that
+the rules look for, over and over; one word alone, without a line's end; lines as wide as a terminal; colours.
+With --words each word alone, at the size that is looked through, and the slowest five. Budget: 5 s a log.
+Needs neither torch nor ComfyUI.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+PACK = Path(__file__).resolve().parent.parent
+BUDGET = 5.0
+NAME = "sagekit_kernels_check"
+
+
+def load(module: str):
+    """A module of the kernel check, without the pack around it."""
+    if NAME not in sys.modules:
+        folder = PACK / "kernels_check"
+        spec = importlib.util.spec_from_file_location(
+            NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        sys.modules[NAME] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[NAME])
+    return importlib.import_module(f"{NAME}.{module}")
+
+
+def logs(words: list[str]) -> dict[str, str]:
+    """What stands in each log over and over."""
+    return {
+        "a session": "got prompt\n100%|####| 20/20 [01:02<00:00, 3.11s/it]\nPrompt executed in 75.03 s\n",
+        "every word of the rules": "\n".join(
+            " ".join(words[number:] + words[:number]) for number in range(0, len(words), 7)
+        ),
+        "AssertionError": "AssertionError: " + "x" * 12_000 + "\n",
+        "AssertionError alone": "AssertionError: ",
+        "one word without a line's end": "torch",
+        "commands": "Command '['/usr/bin/gcc', '/tmp/cuda_utils.c', '-O3'\n",
+        "lines as wide as a terminal": "y" * 120 + "\n",
+        "colours": "\x1b[31mred\x1b[0m [1;35m",
+        "open brackets": "[" * 99 + "\x1b[" * 99,
+    }
+
+
+def seconds(text: str) -> float:
+    """Reading a file of these bytes and answering it."""
+    symptoms = load("doctor.symptoms")
+    stream = io.BytesIO(text.encode())
+    begin = time.perf_counter()
+    symptoms.explain(symptoms.decode(symptoms.read_ends(stream)))
+    return time.perf_counter() - begin
+
+
+def main() -> int:
+    """Prints the times as JSON; 1 where one is over the budget."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--mib", type=int, default=100)
+    parser.add_argument("--words", action="store_true")
+    options = parser.parse_args()
+    words = sorted({word for one in load("doctor.knowledge").symptoms() for word in one.words})
+    size = options.mib * 2**20
+    taken = {name: seconds(text * (size // len(text) + 1)) for name, text in logs(words).items()}
+    if options.words:
+        paste = load("doctor.paste")
+        size = paste.BEGINNING + paste.END
+        each = {word: seconds(f"{word} " * (size // (len(word) + 1))) for word in words}
+        taken |= {f"word {word}": each[word] for word in sorted(each, key=each.get)[-5:]}
+    for name, one in taken.items():
+        sys.stdout.write(json.dumps({"log": name, "s": round(one, 2)}) + "\n")
+    return int(max(taken.values()) > BUDGET)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""How Python ended: the exceptions of a log, and crashes without one."""
+
+import re
+from collections.abc import Iterator
+
+from .event import Crash, Raised
+from .paste import Paste
+
+_FATAL = re.compile(
+    r"Fatal Python error: (?:Aborted|Segmentation fault)|Windows fatal exception: [\w ]{3,40}"
+    r"|Segmentation fault|Exception Code: 0x\w{8}|0xC0000005|3221225477|SIGSEGV|SIGABRT"
+)
+_ON_STACK = re.compile(
+    r"(sageattention|sageattn3?|flash_attn|xformers|libtriton|triton|comfy_kitchen|torch_hip|amdhip)"
+)
+
+
+def crashes(paste: Paste) -> Iterator[Crash]:
+    """Every end of the process without an exception."""
+    words = (
+        "fatal python error",
+        "windows fatal exception",
+        "segmentation fault",
+        "exception code: 0x",
+        "0xc0000005",
+        "3221225477",
+        "sigsegv",
+        "sigabrt",
+    )
+    for place, match in paste.matches(words, _FATAL):
+        stack = paste.text[place : place + 3_000]
+        first = _ON_STACK.search(stack)
+        yield Crash(place, place + len(match[0]), first[1] if first else "")
+
+
+_TAIL = re.compile(
+    r"^(?P<type>(?:[A-Za-z_]\w{0,40}\.){0,5}[A-Z]\w{2,40}"
+    r"(?:Error|Exception|Failed|Unsupported|Missing|OutOfResources|Exit)): ?"
+    r"(?P<message>[^\n]{0,400})",
+    re.MULTILINE,
+)
+_REPORTED = re.compile(
+    r"Exception Type:\*{0,3}:? (?P<type>[\w.]{3,80})\n"
+    r"[^\n]{0,10}\*{0,3}Exception Message:\*{0,3}:? (?P<message>[^\n]{0,400})"
+)
+_DURING = re.compile(r"!!! Exception during processing ?!!! ?(?P<type>)(?P<message>[^\n]{1,400})")
+_FRAME = re.compile(r'^File "(?P<path>[^"\n]{1,400})", line \d{1,8}', re.MULTILINE)
+
+
+def raised(paste: Paste) -> Iterator[Raised]:
+    """Every exception, running out of memory aside."""
+    found = [
+        *paste.matches(
+            ("error: ", "exception: ", "failed: ", "unsupported: ", "missing: ", "outofresources: "), _TAIL
+        ),
+        *paste.matches(("exception type:",), _REPORTED),
+        *paste.matches(("!!! exception during processing",), _DURING),
+    ]
+    for place, match in found:
+        if "OutOfMemory" in match["type"] or "out of memory" in match["message"]:
+            continue
+        yield Raised(place, place + len(match[0]), match["type"], match["message"], _raiser(paste, place))
+
+
+def _raiser(paste: Paste, place: int) -> str:
+    frames = _FRAME.findall(
+        paste.text[max(0, place - 2_500) : place]
+        + "\n"
+        + paste.text[place : place + 6_000].split("Traceback")[0]
+    )
+    for path in reversed(frames):
+        if package := re.search(r"site-packages[\\/]{1,2}(\w{1,80})", path):
+            return package[1]
+        if pack := re.search(r"custom_nodes[\\/]{1,2}([\w.-]+)", path):
+            return pack[1]
+    return ""
