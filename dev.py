@@ -2,10 +2,12 @@
 
     python dev.py start    starts ComfyUI with this pack and an example workflow that needs no download; where
                            there is no ComfyUI and none to be had, shows what the pack does without it
-    python dev.py test     runs the linter and the tests
+    python dev.py test     runs the linter and the tests, and the tests once more as on an empty machine
 
-Needs Python 3.10 or newer. Everything it makes lies in .demo and .venv beside this file; a ComfyUI and a
-Python environment that were there before are used as they are and left as they were.
+Needs Python 3.10 or newer. COMFYUI_DIR names the ComfyUI to use; else one around this folder, in
+~/comfy/ComfyUI or of Comfy Desktop is found. Everything this makes lies in .demo and .venv beside this file,
+or in the folder that SAGEKIT_VENV names; a ComfyUI and a Python environment that were there before are used
+as they are and left as they were. README.md tells sizes and times.
 """
 
 import sys
@@ -133,7 +135,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    starting = commands.add_parser("start", help="start ComfyUI with this pack and an example workflow")
+    starting = commands.add_parser("start", help="start ComfyUI with this pack, or show a demo without one")
     starting.add_argument("--port", type=port, default=8188, help="8188, or the next one that is free")
     starting.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     starting.add_argument("--without-comfyui", action="store_true", help="the demo that needs torch alone")

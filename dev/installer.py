@@ -94,7 +94,7 @@ def install(python: Path, arguments: list[str], extra_index: str | None = None) 
     """
     say(f"Python: installing {' '.join(arguments)}")
     more = ["--extra-index-url", extra_index] if extra_index else []
-    command = [*_installer(python, bool(extra_index)), *more, *arguments]
+    command = [*_installer(python), *more, *arguments]
     pipes = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"}
     child = subprocess.run(command, **pipes, check=False, env=_as_pip_is_told(os.environ))
     if child.returncode:
@@ -131,12 +131,16 @@ def _why(told: str, free: int, venv: Path) -> str:
 
 
 def _as_pip_is_told(variables: Mapping[str, str]) -> dict[str, str]:
-    """These variables with pip's settings for uv, too, which reads none of them."""
+    """These variables with pip's settings for uv, too, which reads none of them; its own come first."""
     told = {uv: variables[pip] for pip, uv in _UV_FOR_PIP.items() if variables.get(pip)}
+    if "UV_INDEX_URL" in variables:
+        told.pop("UV_DEFAULT_INDEX", None)  # The newer name of the same, which would come before it.
+    if "UV_FIND_LINKS" in told:
+        told["UV_FIND_LINKS"] = ",".join(told["UV_FIND_LINKS"].split())
     return {**told, **variables}
 
 
-def _installer(python: Path, several_indexes: bool) -> list[str]:
+def _installer(python: Path) -> list[str]:
     """The command that installs into an environment."""
     # Twice quiet: errors, but not each retry of each package. Bytecode is made of what is imported, not of
     # everything: 125 MiB less with torch alone, 290 MiB with ComfyUI's packages.
@@ -145,7 +149,7 @@ def _installer(python: Path, several_indexes: bool) -> list[str]:
         return [str(python), "-m", "pip", *quiet]
     if uv := shutil.which("uv"):
         # uv takes a package from the first index that has it, whatever the version; pip looks at all.
-        strategy = ["--index-strategy", "unsafe-best-match"] if several_indexes else []
+        strategy = ["--index-strategy", "unsafe-best-match"]
         return [uv, "pip", "install", "--quiet", "--python", str(python), *strategy]
     if _pip_reaches_out():
         return [sys.executable, "-m", "pip", "--python", str(python), *quiet]

@@ -251,7 +251,16 @@ def test_one_without_pip_is_filled_by_uv_or_by_this_pythons_pip(monkeypatch, has
     monkeypatch.setattr(installer, "runs", lambda python, *rest: has_pip and str(python) == "py")
     monkeypatch.setattr(installer, "_pip_reaches_out", lambda: outer_pip)
     monkeypatch.setattr(installer.shutil, "which", lambda name: uv if name == "uv" else None)
-    assert installer._installer(Path("py"), several_indexes=False)[: len(first)] == first
+    assert installer._installer(Path("py"))[: len(first)] == first
+
+
+def test_uv_is_told_what_pip_is_told_and_its_own_settings_come_first():
+    told = installer._as_pip_is_told({"PIP_INDEX_URL": "a", "PIP_FIND_LINKS": "b  c", "PIP_CERT": ""})
+    assert told.items() >= {("UV_DEFAULT_INDEX", "a"), ("UV_FIND_LINKS", "b,c")}
+    assert "SSL_CERT_FILE" not in told and "UV_INDEX" not in told
+    for own in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        told = installer._as_pip_is_told({"PIP_INDEX_URL": "a", own: "mine"})
+        assert [told[name] for name in told if name.startswith("UV_")] == ["mine"]
 
 
 def test_a_python_without_ensurepip_makes_one_all_the_same(monkeypatch, told, tmp_path):
@@ -264,7 +273,7 @@ def test_a_python_without_ensurepip_makes_one_all_the_same(monkeypatch, told, tm
     installer.make(tmp_path / "venv")
     python = installer.python_in(tmp_path / "venv")
     assert installer.runs(python, "-c", "") and not installer.runs(python, "-m", "pip", "--version")
-    assert installer.runs(*installer._installer(python, False)[:-5], "list")
+    assert installer.runs(*installer._installer(python)[:-5], "list")
 
 
 @pytest.mark.skipif(not hasattr(os, "ST_NOEXEC"), reason="this system does not tell noexec")
