@@ -2,10 +2,12 @@
 
     python dev.py start    starts ComfyUI with this pack and an example workflow that needs no download; where
                            there is no ComfyUI and none to be had, shows what the pack does without it
-    python dev.py test     runs the linter and the tests
+    python dev.py test     runs the linter and the tests, and the tests once more as on an empty machine
 
-Needs Python 3.10 or newer. Everything it makes lies in .demo and .venv beside this file; a ComfyUI and a
-Python environment that were there before are used as they are and left as they were.
+Needs Python 3.10 or newer. COMFYUI_DIR names the ComfyUI to use; else one around this folder, in
+~/comfy/ComfyUI or of Comfy Desktop is found. Everything this makes lies in .demo and .venv beside this file,
+or in the folder that SAGEKIT_VENV names; a ComfyUI and a Python environment that were there before are used
+as they are and left as they were. README.md tells sizes and times.
 """
 
 import sys
@@ -19,7 +21,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dev import DEMO, PACK, MissingError, comfyui, pythons, say
+from dev import DEMO, EXIT_SOMETHING_MISSING, PACK, MissingError, comfyui, pythons, say
 from dev.environment import (
     TEST_MODULES,
     VENV,
@@ -32,7 +34,8 @@ from dev.environment import (
 )
 from dev.installer import python_in
 
-EXIT_SOMETHING_MISSING = 3
+# Beginnings of variables that lead to packages, environments and caches outside an empty home.
+LEADS_ELSEWHERE = ("PYTHONPATH", "VIRTUAL_ENV", "CONDA_", "XDG_", "HF_", "HUGGINGFACE_", "TORCH", "TRITON_")
 EXIT_STOPPED = 130
 GO_ON = """
 With a ComfyUI: set COMFYUI_DIR to its folder and start this again, or put this folder into its custom_nodes
@@ -43,10 +46,10 @@ def start(options: argparse.Namespace) -> int:
     """ComfyUI where it can be had, else the demo without it."""
     if options.without_comfyui:
         return demo()
-    check_place(VENV.parent)
+    found = comfyui.found()
     try:
         check_place(DEMO)
-        folder = comfyui.found() or comfyui.cloned()
+        folder = found or comfyui.cloned()
         python, torch = comfyui.python_for(folder)
         base = comfyui.prepared_base(python)
     except MissingError as missing:
@@ -102,17 +105,29 @@ def test(pytest_arguments: list[str]) -> int:
 
 def as_on_an_empty_machine(python: Path, command: list[str]) -> int:
     """The tests with an empty home, no ComfyUI and no GPU: one that takes any of them for granted fails."""
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         places = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA", "APPDATA"), home)
         nowhere = dict.fromkeys(("COMFYUI_DIR", "OLD_COMFYUI_DIR"), str(Path(home) / "no-comfyui"))
+        gone = dict.fromkeys(name for name in os.environ if name.startswith(LEADS_ELSEWHERE))
         say("\nAs on an empty machine, with an empty home, no ComfyUI and no GPU:")
-        return run(python, command, places | nowhere | {"CUDA_VISIBLE_DEVICES": ""})
+        # The tensors are small, and so one thread for each process is the fastest.
+        alone = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+        return run(python, command, gone | places | nowhere | alone)
 
 
-def run(python: Path, command: list[str], variables: dict[str, str]) -> int:
+def run(python: Path, command: list[str], variables: dict[str, str | None]) -> int:
+    """Runs a module, with these variables changed, or gone where they are None."""
     say(f"\n$ {' '.join(command)}")
-    whole = [str(python), "-m", *command]
-    return subprocess.run(whole, cwd=PACK, env={**os.environ, **variables}, check=False).returncode
+    changed = {**os.environ, **variables}
+    kept = {name: value for name, value in changed.items() if value is not None}
+    return subprocess.run([str(python), "-m", *command], cwd=PACK, env=kept, check=False).returncode
+
+
+def port(text: str) -> int:
+    """The number of a port, for argparse, which puts what it raises into its one line."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, got {text!r}")
+    return int(text)
 
 
 def main() -> int:
@@ -120,8 +135,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    starting = commands.add_parser("start", help="start ComfyUI with this pack and an example workflow")
-    starting.add_argument("--port", type=int, default=8188)
+    starting = commands.add_parser("start", help="start ComfyUI with this pack, or show a demo without one")
+    starting.add_argument("--port", type=port, default=8188, help="8188, or the next one that is free")
     starting.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     starting.add_argument("--without-comfyui", action="store_true", help="the demo that needs torch alone")
     commands.add_parser("test", help="run ruff and pytest, which gets all further arguments", add_help=False)
@@ -134,7 +149,8 @@ def main() -> int:
         say(f"Missing: {missing}")
         return EXIT_SOMETHING_MISSING
     except OSError as error:
-        say(f"Missing: what {error.filename or 'the system'} would need: {error.strerror or error}")
+        # One that nothing above has a better word for.
+        say(f"Missing: what this needs of the system: {error}; put that right and start again")
         return EXIT_SOMETHING_MISSING
     except KeyboardInterrupt:
         say("Stopped. The next call goes on from here.")

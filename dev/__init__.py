@@ -1,10 +1,13 @@
 """The parts of dev.py, one noun per file. Standard library only, but for demo/, which needs torch."""
 
+import os
 import sys
 from pathlib import Path
 
 PACK = Path(__file__).resolve().parent.parent
 DEMO = PACK / ".demo"
+EXIT_SOMETHING_MISSING = 3
+EXIT_UNHEARD = 141
 
 
 class MissingError(Exception):
@@ -12,5 +15,13 @@ class MissingError(Exception):
 
 
 def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """One line to whoever reads; a sign that their terminal lacks is shown by its number."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has left, as head does; what Python still holds back goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_UNHEARD)

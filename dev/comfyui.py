@@ -19,6 +19,8 @@ base_directory = packages.support("base_directory")
 
 REPOSITORY = "https://github.com/Comfy-Org/ComfyUI"
 VERSION = "v0.33.0"
+# For an answer, not for the clone.
+_SECONDS = 15
 
 
 def found() -> Path | None:
@@ -30,7 +32,10 @@ def found() -> Path | None:
         say(f"ComfyUI: {one.folder} ({host.version(one.folder)}; {one.how})")
         return one.folder
     if os.environ.get("COMFYUI_DIR"):
-        raise MissingError(f"a ComfyUI in COMFYUI_DIR: {os.environ['COMFYUI_DIR']} has no main.py")
+        raise MissingError(
+            f"a ComfyUI in COMFYUI_DIR: {os.environ['COMFYUI_DIR']} is no folder with main.py and comfy in "
+            f"it; set it to one that is, or unset it"
+        )
     return None
 
 
@@ -43,14 +48,27 @@ def cloned() -> Path:
     # Renamed when it is whole: a clone that was stopped half-way is never taken for a ComfyUI.
     unfinished = folder.with_suffix(".part")
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = ["git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1"]
-    command += ["--branch", VERSION, REPOSITORY, str(unfinished)]
-    child = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    # Asked first, since a network that swallows what is sent would hold up the start for minutes.
+    _git("ls-remote", "--quiet", REPOSITORY, VERSION, seconds=_SECONDS)
+    _git("clone", "--quiet", "--depth", "1", "--branch", VERSION, REPOSITORY, str(unfinished))
+    unfinished.rename(folder)
+    return folder
+
+
+def _git(*arguments: str, seconds: float | None = None) -> None:
+    """Runs git, which asks nobody for a password; raises with its last word where that fails."""
+    command = ["git", "-c", "advice.detachedHead=false", *arguments]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    variables = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        child = subprocess.run(
+            command, **pipes, text=True, errors="replace", check=False, timeout=seconds, env=variables
+        )
+    except subprocess.TimeoutExpired:
+        raise MissingError(f"a way to {REPOSITORY}, which did not answer in {seconds:.0f} s") from None
     if child.returncode:
         words = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise MissingError(f"a way to {REPOSITORY} (git: {words.removeprefix('fatal: ')})")
-    unfinished.rename(folder)
-    return folder
 
 
 def python_for(folder: Path) -> tuple[Path, str]:
@@ -127,7 +145,8 @@ def _answers(port: int, process: subprocess.Popen) -> bool:
 
 def _free_port(wanted: int) -> int:
     """The wanted port, or the next one that is free: a user's own ComfyUI is often on the first."""
-    for port in range(wanted, wanted + 50):
+    last = min(wanted + 49, 65535)
+    for port in range(wanted, last + 1):
         with socket.socket() as client:
             client.settimeout(0.5)
             if client.connect_ex(("127.0.0.1", port)) == 0:
@@ -135,4 +154,4 @@ def _free_port(wanted: int) -> int:
         if port != wanted:
             say(f"Port: {wanted} is taken; using {port}")
         return port
-    raise MissingError(f"a free port from {wanted} to {wanted + 49}: name another with --port")
+    raise MissingError(f"a free port from {wanted} to {last}: name another with --port")

@@ -27,7 +27,7 @@ def torch_in(python: Path, *modules: str) -> tuple[str, str]:
     lines.append("print(torch.__version__, 'cuda' if torch.cuda.is_available() else 'cpu')")
     command = [str(python), "-c", "\n".join(lines)]
     try:
-        child = subprocess.run(command, capture_output=True, text=True, check=False)
+        child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
         return "", str(error)
     if child.returncode == 0:
@@ -39,8 +39,11 @@ def groups_for(host: Path | None) -> dict[str, list[str]]:
     """What to install to run this host, or the demo and the tests without one: arguments of pip by a name."""
     if host is None:
         return {"torch": torch_builds.ALONE}
+    needed = host / "requirements.txt"
+    if not needed.is_file():
+        raise MissingError(f"a whole ComfyUI: {host} has no requirements.txt, which says what it runs on")
     # One call, so that nothing in the host's list replaces the pair.
-    return {"host": [*torch_builds.WITH_HOST, "-r", str(host / "requirements.txt")]}
+    return {"host": [*torch_builds.WITH_HOST, "-r", str(needed)]}
 
 
 def groups_for_tests(host: Path | None) -> dict[str, list[str]]:
@@ -68,7 +71,10 @@ def environment(groups: dict[str, list[str]], modules: Sequence[str] = ("torch",
             say(f"Python: {python} (not made by this program: used as it is, nothing is installed into it)")
             return python
         if NAMED:
-            raise MissingError(f"what SAGEKIT_VENV lacks, which this program did not make: {trouble}")
+            raise MissingError(
+                f"an environment in SAGEKIT_VENV that has what is needed, or a folder that is not there yet: "
+                f"{VENV} was not made by this program ({trouble})"
+            )
         venv = DEMO / "venv"
         say(f"Python: {VENV} is not this program's and is left as it is ({trouble}); using {venv}")
     check_place(venv.parent)
@@ -80,7 +86,7 @@ def environment(groups: dict[str, list[str]], modules: Sequence[str] = ("torch",
 def has_torch() -> bool:
     """Whether our environment is complete as far as the demo goes."""
     installed = _read(VENV)
-    return not _is_half_done(VENV, installed) and bool({"torch", "host"} & installed.keys())
+    return bool({"torch", "host"} & installed.keys()) and not _is_half_done(VENV, installed) and _starts(VENV)
 
 
 def _is_ours(venv: Path) -> bool:
@@ -92,7 +98,7 @@ def _is_ours(venv: Path) -> bool:
 
 def _bring_up_to_date(venv: Path, groups: dict[str, list[str]]) -> None:
     installed = _read(venv)
-    if _is_half_done(venv, installed) or not installer.runs(python_in(venv), "-c", ""):
+    if _is_half_done(venv, installed) or not _starts(venv):
         installed = _made_anew(venv)
     for name, arguments in groups.items():
         if name == "torch" and "host" in installed:
@@ -112,18 +118,38 @@ def _bring_up_to_date(venv: Path, groups: dict[str, list[str]]) -> None:
 def _made_anew(venv: Path) -> dict:
     if venv.exists():
         say(f"Python: {venv} was not finished or does not start; making it anew")
-        shutil.rmtree(venv)
-    venv.mkdir(parents=True)
-    # First of all, so that one that is stopped half-way is known to be ours.
+    venv.mkdir(parents=True, exist_ok=True)
+    # First of all, and never removed, so that one that is stopped half-way is known to be ours.
     _write(venv, {_UNFINISHED: None})
+    _empty(venv)
     installer.make(venv)
     _write(venv, {})
     return {}
 
 
+def _empty(venv: Path) -> None:
+    """Removes all but the stamp."""
+    try:
+        for one in venv.iterdir():
+            if one.is_dir() and not one.is_symlink():
+                shutil.rmtree(one)
+            elif one.name != STAMP:
+                one.unlink()
+    except OSError as error:
+        raise MissingError(
+            f"{venv} to itself, to make it anew: {error}; end what runs from it, and start again"
+        ) from error
+
+
 def _is_half_done(venv: Path, installed: dict) -> bool:
     """Whether an earlier call was stopped while it changed something: not while it downloaded."""
     return _UNFINISHED in installed and installed[_UNFINISHED] != _packages(venv)
+
+
+def _starts(venv: Path) -> bool:
+    """Whether its Python runs and is the version that filled it: an update of the system's changes either."""
+    own = "import os, sys, sysconfig; sys.exit(not os.path.isdir(sysconfig.get_path('purelib')))"
+    return installer.runs(python_in(venv), "-c", own)
 
 
 def _packages(venv: Path) -> list[str]:

@@ -2,10 +2,12 @@
 
 import importlib.util
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from . import MissingError, say
@@ -14,6 +16,13 @@ from . import MissingError, say
 _FULL = 200 * 2**20
 # Words of pip and uv for an index that is not reached.
 _NO_CONNECTION = ("connection broken", "ConnectionError", "Failed to fetch", "Could not connect", "timed out")
+
+_UV_FOR_PIP = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
 
 
 def python_in(venv: Path) -> Path:
@@ -41,11 +50,17 @@ def make(venv: Path) -> None:
             f"a way to make Python environments: {sys.executable} has none. Debian, Ubuntu: sudo apt install "
             f"python3-venv; or install uv (https://docs.astral.sh/uv) without any rights; then start again"
         )
-    if not runs(python_in(venv), "-c", ""):
+    # On Linux the Python itself may be a link to one that starts; the libraries in the folder would not load.
+    if _forbids_programs(venv) or not runs(python_in(venv), "-c", ""):
         raise MissingError(
-            f"a file system that lets programs start: {python_in(venv)} does not; set SAGEKIT_VENV to a "
+            f"a file system that lets programs start: {venv} is on one that does not; set SAGEKIT_VENV to a "
             f"folder on another"
         )
+
+
+def _forbids_programs(folder: Path) -> bool:
+    """Whether it is on a file system that is mounted with noexec."""
+    return hasattr(os, "ST_NOEXEC") and bool(os.statvfs(folder).f_flag & os.ST_NOEXEC)
 
 
 def _makers(venv: Path) -> Iterator[list[str]]:
@@ -79,8 +94,9 @@ def install(python: Path, arguments: list[str], extra_index: str | None = None) 
     """
     say(f"Python: installing {' '.join(arguments)}")
     more = ["--extra-index-url", extra_index] if extra_index else []
-    command = [*_installer(python, bool(extra_index)), *more, *arguments]
-    child = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    command = [*_installer(python), *more, *arguments]
+    pipes = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"}
+    child = subprocess.run(command, **pipes, check=False, env=_as_pip_is_told(os.environ))
     if child.returncode:
         raise MissingError(_why(child.stderr, shutil.disk_usage(python.parent).free, python.parent.parent))
 
@@ -98,11 +114,33 @@ def _why(told: str, free: int, venv: Path) -> str:
             "a package index that answers: check the network, or set PIP_INDEX_URL to an index that can be "
             "reached, and start again"
         )
+    if "ResolutionImpossible" in told:
+        wanted = re.search(r"Cannot install (.+?) because", told)
+        return (
+            f"a package index that has {wanted[1] if wanted else 'what is installed here'} and all that it "
+            f"needs: set PIP_INDEX_URL to one, and start again"
+        )
+    if found := re.search(r"No matching distribution found for (\S+)|no version of (\S+)", told):
+        return (
+            f"{found[1] or found[2]}: the package index has none for Python {platform.python_version()} on "
+            f"{platform.system()} {platform.machine()}; start again with another Python, such as 3.12, or "
+            f"set PIP_INDEX_URL to an index that has it"
+        )
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")] or lines[-3:]
     return f"packages that could not be installed: {' '.join(errors) or 'no reason was given'}"
 
 
-def _installer(python: Path, several_indexes: bool) -> list[str]:
+def _as_pip_is_told(variables: Mapping[str, str]) -> dict[str, str]:
+    """These variables with pip's settings for uv, too, which reads none of them; its own come first."""
+    told = {uv: variables[pip] for pip, uv in _UV_FOR_PIP.items() if variables.get(pip)}
+    if "UV_INDEX_URL" in variables:
+        told.pop("UV_DEFAULT_INDEX", None)  # The newer name of the same, which would come before it.
+    if "UV_FIND_LINKS" in told:
+        told["UV_FIND_LINKS"] = ",".join(told["UV_FIND_LINKS"].split())
+    return {**told, **variables}
+
+
+def _installer(python: Path) -> list[str]:
     """The command that installs into an environment."""
     # Twice quiet: errors, but not each retry of each package. Bytecode is made of what is imported, not of
     # everything: 125 MiB less with torch alone, 290 MiB with ComfyUI's packages.
@@ -111,7 +149,7 @@ def _installer(python: Path, several_indexes: bool) -> list[str]:
         return [str(python), "-m", "pip", *quiet]
     if uv := shutil.which("uv"):
         # uv takes a package from the first index that has it, whatever the version; pip looks at all.
-        strategy = ["--index-strategy", "unsafe-best-match"] if several_indexes else []
+        strategy = ["--index-strategy", "unsafe-best-match"]
         return [uv, "pip", "install", "--quiet", "--python", str(python), *strategy]
     if _pip_reaches_out():
         return [sys.executable, "-m", "pip", "--python", str(python), *quiet]

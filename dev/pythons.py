@@ -27,7 +27,8 @@ def _candidates(folder: Path) -> Iterator[Path]:
     if base := desktop.base_of(folder):
         yield python_in(base / ".venv")
     yield from active()
-    if host.holds_this_pack(folder):
+    # This one: where the pack is installed, or of an environment whose Python was called by its path.
+    if host.holds_this_pack(folder) or sys.prefix != sys.base_prefix:
         yield Path(sys.executable)
 
 

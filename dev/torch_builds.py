@@ -24,8 +24,8 @@ def index() -> str | None:
     if _answers(f"{CPU_BUILDS}/torch/"):
         return CPU_BUILDS
     say(
-        f"Python: {CPU_BUILDS} does not answer, so torch comes from your package index (from PyPI with CUDA, "
-        f"some 5 GB that this machine has no use for)"
+        f"Python: {CPU_BUILDS} does not answer, so torch comes from your package index; PyPI's brings CUDA, "
+        f"some 5 GB that this machine has no use for: PIP_EXTRA_INDEX_URL may name an index with CPU builds"
     )
     return None
 

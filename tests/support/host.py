@@ -71,10 +71,11 @@ def find_oldest() -> Found | None:
 
 def version(folder: Path) -> str:
     """The host's own version, as it would print it."""
-    for line in (folder / "comfyui_version.py").read_text(encoding="utf-8").splitlines():
+    file = folder / "comfyui_version.py"
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
         if line.startswith("__version__"):
             return line.partition("=")[2].strip().strip("\"'")
-    return "unknown"
+    return "unknown version"
 
 
 @functools.cache

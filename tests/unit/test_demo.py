@@ -1,6 +1,7 @@
 """The demo without ComfyUI shows what it says, and the test command tries an empty machine."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -97,3 +98,43 @@ def test_a_failure_there_fails_the_command():
 def test_tests_that_are_named_run_once():
     _, ran = commands("/somewhere/ComfyUI", 0, "tests/unit/test_rules.py")
     assert [one[0] for one, _ in ran] == ["ruff", "ruff", "pytest"]
+
+
+# The last of these commands, run for real over one file.
+EMPTY = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("program", "dev.py")
+program = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(program)
+sys.exit(program.as_on_an_empty_machine(Path(sys.executable), ["pytest", "-q", sys.argv[1]]))
+"""
+REACHES = """
+import os
+from pathlib import Path
+
+def test_the_host():
+    from comfy import model_management
+
+def test_the_home():
+    assert list(Path.home().iterdir())
+
+def test_a_cache():
+    assert os.environ["HF_HOME"]
+"""
+
+
+def test_what_reaches_for_a_host_or_a_home_fails_there_and_is_not_skipped(tmp_path):
+    (tmp_path / "host" / "comfy").mkdir(parents=True)
+    (tmp_path / "host" / "comfy" / "model_management.py").touch()
+    (tmp_path / "test_reaching.py").write_text(REACHES)
+    here = {"PYTHONPATH": str(tmp_path / "host"), "HOME": str(tmp_path), "HF_HOME": str(tmp_path)}
+    variables = {**os.environ, **here}
+
+    def tried(*command: str) -> str:
+        whole = [sys.executable, *command, str(tmp_path / "test_reaching.py")]
+        done = subprocess.run(whole, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        return done.stdout.splitlines()[-1]
+
+    assert tried("-m", "pytest", "-q").startswith("3 passed")
+    assert tried("-c", EMPTY).startswith("3 failed")

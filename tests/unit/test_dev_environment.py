@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import urllib.error
 from pathlib import Path
 
@@ -98,6 +99,35 @@ def test_one_that_was_stopped_while_it_was_made_is_made_anew(machine, monkeypatc
     assert machine == ["make", "torch==2.13.0"] and environment.has_torch()
 
 
+def test_one_that_was_stopped_while_it_was_removed_is_ours_all_the_same(machine, monkeypatch):
+    environment.environment(ALONE)
+    (environment.VENV / environment.STAMP).write_text('{"tor')
+
+    def stopped(folder):
+        for one in (one for one in folder.iterdir() if one.is_file()):
+            one.unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(environment.shutil, "rmtree", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            environment.environment(ALONE)
+    assert environment.environment(ALONE) == installer.python_in(environment.VENV)
+    assert machine == 2 * ["make", "torch==2.13.0"]
+
+
+def test_files_in_use_end_it_in_a_sentence(machine, monkeypatch):
+    def in_use(folder):
+        raise PermissionError(13, "in use", str(folder))
+
+    environment.environment(ALONE)
+    (environment.VENV / environment.STAMP).write_text('{"tor')
+    with monkeypatch.context() as patch:
+        patch.setattr(environment.shutil, "rmtree", in_use)
+        with pytest.raises(MissingError, match="end what runs from it"):
+            environment.environment(ALONE)
+
+
 def test_one_whose_stamp_is_half_written_is_made_anew(machine):
     environment.environment(ALONE)
     (environment.VENV / environment.STAMP).write_text('{"tor')
@@ -140,6 +170,23 @@ def test_one_that_the_user_names_is_never_passed_over_in_silence(machine, monkey
     with pytest.raises(MissingError, match="SAGEKIT_VENV"):
         environment.environment(ALONE)
     assert machine == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its environments have no folder named by the version")
+@pytest.mark.parametrize("change", ["another version", "gone"])
+def test_an_update_of_the_systems_python_makes_it_anew(tmp_path, monkeypatch, told, change):
+    monkeypatch.setattr(environment, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(installer, "install", lambda *arguments: None)
+    monkeypatch.setattr(torch_builds, "index", lambda: None)
+    environment.environment(ALONE)
+    assert environment.has_torch()
+    if change == "gone":
+        installer.python_in(environment.VENV).unlink()
+    else:
+        (folder,) = environment.VENV.glob("lib/python*")
+        folder.rename(folder.with_name("python3.0"))
+    assert not environment.has_torch()
+    assert installer.runs(environment.environment(ALONE), "-c", "") and environment.has_torch()
 
 
 def test_the_first_sign_of_it_is_that_it_is_ours(machine, monkeypatch):
@@ -204,7 +251,16 @@ def test_one_without_pip_is_filled_by_uv_or_by_this_pythons_pip(monkeypatch, has
     monkeypatch.setattr(installer, "runs", lambda python, *rest: has_pip and str(python) == "py")
     monkeypatch.setattr(installer, "_pip_reaches_out", lambda: outer_pip)
     monkeypatch.setattr(installer.shutil, "which", lambda name: uv if name == "uv" else None)
-    assert installer._installer(Path("py"), several_indexes=False)[: len(first)] == first
+    assert installer._installer(Path("py"))[: len(first)] == first
+
+
+def test_uv_is_told_what_pip_is_told_and_its_own_settings_come_first():
+    told = installer._as_pip_is_told({"PIP_INDEX_URL": "a", "PIP_FIND_LINKS": "b  c", "PIP_CERT": ""})
+    assert told.items() >= {("UV_DEFAULT_INDEX", "a"), ("UV_FIND_LINKS", "b,c")}
+    assert "SSL_CERT_FILE" not in told and "UV_INDEX" not in told
+    for own in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        told = installer._as_pip_is_told({"PIP_INDEX_URL": "a", own: "mine"})
+        assert [told[name] for name in told if name.startswith("UV_")] == ["mine"]
 
 
 def test_a_python_without_ensurepip_makes_one_all_the_same(monkeypatch, told, tmp_path):
@@ -217,7 +273,18 @@ def test_a_python_without_ensurepip_makes_one_all_the_same(monkeypatch, told, tm
     installer.make(tmp_path / "venv")
     python = installer.python_in(tmp_path / "venv")
     assert installer.runs(python, "-c", "") and not installer.runs(python, "-m", "pip", "--version")
-    assert installer.runs(*installer._installer(python, False)[:-5], "list")
+    assert installer.runs(*installer._installer(python)[:-5], "list")
+
+
+@pytest.mark.skipif(not hasattr(os, "ST_NOEXEC"), reason="this system does not tell noexec")
+def test_a_place_where_nothing_starts_is_told_so_before_the_download(monkeypatch, told, tmp_path):
+    monkeypatch.setattr(installer, "_makers", lambda venv: iter([[installer.sys.executable, "-c", ""]]))
+    monkeypatch.setattr(installer, "runs", lambda *command: True)
+    installer.make(tmp_path)
+    noexec = type("Mounted", (), {"f_flag": os.ST_NOEXEC})
+    monkeypatch.setattr(installer.os, "statvfs", lambda folder: noexec)
+    with pytest.raises(MissingError, match="lets programs start"):
+        installer.make(tmp_path)
 
 
 def test_a_python_with_nothing_to_make_one_says_what_to_do(monkeypatch, told, tmp_path):
@@ -234,9 +301,14 @@ def test_a_python_with_nothing_to_make_one_says_what_to_do(monkeypatch, told, tm
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", 2**40, "space"),
         ("Killed", 2**20, "space on the disk"),
         (
-            "ERROR: No matching distribution found for torch",
+            "ERROR: Cannot install torch==2.13.0 because these conflict.\nERROR: ResolutionImpossible",
             2**40,
-            "No matching distribution found for torch",
+            "index that has torch==2.13.0 and all that it needs",
+        ),
+        (
+            "ERROR: No matching distribution found for torch==2.13.0",
+            2**40,
+            "torch==2.13.0: the package index has none for Python 3.",
         ),
         ("", 2**40, "no reason was given"),
     ],

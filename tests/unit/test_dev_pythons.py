@@ -1,6 +1,7 @@
 """Where dev.py looks for a ComfyUI and its Python, over the layouts that people have."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def home(tmp_path, monkeypatch):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     monkeypatch.setattr(pythons.host, "holds_this_pack", lambda folder: False)
+    monkeypatch.setattr(pythons.sys, "prefix", sys.base_prefix)
     return tmp_path / "home"
 
 
@@ -54,7 +56,7 @@ def test_an_active_environment_comes_after_the_hosts_own(tmp_path, monkeypatch, 
     assert pythons.of(folder) == [own, active]
 
 
-def test_this_python_counts_where_the_pack_is_installed_and_nowhere_else(tmp_path, monkeypatch):
+def test_this_python_counts_where_the_pack_is_installed(tmp_path, monkeypatch):
     folder = comfyui_in(tmp_path / "ComfyUI")
     assert pythons.of(folder) == []
     monkeypatch.setattr(pythons.host, "holds_this_pack", lambda folder: True)
@@ -128,8 +130,30 @@ def test_a_desktop_install_is_taken_where_no_other_comfyui_is_found(home, monkey
 def test_a_named_folder_without_a_comfyui_is_not_replaced_by_another(home, monkeypatch, told):
     comfyui_in(home / "ComfyUI-Installs" / "one" / "ComfyUI")
     monkeypatch.setenv("COMFYUI_DIR", str(home / "nothing"))
-    with pytest.raises(MissingError, match="COMFYUI_DIR"):
+    with pytest.raises(MissingError, match="and comfy in it; set it to one"):
         comfyui.found()
+
+
+def test_a_comfyui_that_is_not_whole_is_told_so(tmp_path):
+    with pytest.raises(MissingError, match="has no requirements"):
+        environment.groups_for(comfyui_in(tmp_path / "ComfyUI"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for git is a shell script")
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [("exec sleep 60", "did not answer in"), ("echo fatal: unable to go there >&2; exit 128", "git: unable")],
+)
+def test_a_network_that_does_not_answer_holds_nothing_up(tmp_path, monkeypatch, told, does, words):
+    git = tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(f"#!/bin/sh\n{does}\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{git.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(comfyui, "_SECONDS", 0.5)
+    monkeypatch.setattr(comfyui.host, "CLONE", tmp_path / "ComfyUI")
+    with pytest.raises(MissingError, match=words):
+        comfyui.cloned()
 
 
 def test_a_python_that_lacks_what_comfyui_needs_is_passed_over_by_name(tmp_path, monkeypatch, told):
