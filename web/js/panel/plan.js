@@ -1,8 +1,9 @@
 // The part about the plan: what to install and how to go back, each command with a button that copies it.
 // @ts-check
-import { block, copyButton, icon, list, make } from "../dom.js";
+import { block, icon, list, make } from "../dom.js";
 import { state } from "../store.js";
 import { say } from "../words.js";
+import { answer, command } from "./explain.js";
 import { misfit } from "./machine.js";
 import { empty, section } from "./section.js";
 
@@ -96,16 +97,6 @@ function step(one) {
   ];
 }
 
-/** @param {string} text */
-function command(text) {
-  return make(
-    "div.command",
-    {},
-    make("code", { tabindex: "0" }, text),
-    copyButton(() => text, say("copy"), { "aria-label": say("copyCommand", { command: text }) }),
-  );
-}
-
 /** @param {any} one */
 function change(one) {
   return `${one.name} ${one.before ?? say("added")} -> ${one.after ?? say("removed")}`;
@@ -115,11 +106,6 @@ function change(one) {
 function finding(one) {
   const stops = one.stops && [icon("exclamation-triangle"), make("em", {}, `${say("findingStops")}. `)];
   return [stops, misfit(one)];
-}
-
-/** @param {any} one */
-function answer(one) {
-  return [make("code", {}, one.line), make("div", {}, one.cause), make("div", {}, one.fix)];
 }
 
 /** @param {any} one */
