@@ -7,7 +7,7 @@ from pathlib import Path
 
 # The pack's folder is on sys.path for this one import alone: its nodes/ could stand for another package.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
-from dev import EXIT_SOMETHING_MISSING, PACK, packages, say  # noqa: E402
+from dev import EXIT_SOMETHING_MISSING, EXIT_STOPPED, PACK, packages, say  # noqa: E402
 
 del sys.path[0]
 
@@ -41,4 +41,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(EXIT_STOPPED)
