@@ -51,8 +51,8 @@ def make(venv: Path) -> None:
             raise MissingError(f"space on the disk: {venv} has no room for a Python environment")
         raise MissingError(
             f"a way to make Python environments: {sys.executable} has none ({reason}). Debian, Ubuntu: sudo "
-            f"apt install python3-venv; or install uv (https://docs.astral.sh/uv), which needs no rights; then "
-            f"start again"
+            f"apt install python3-venv; or install uv (https://docs.astral.sh/uv), which needs no rights; "
+            f"then start again"
         )
     # On Linux the Python itself may be a link to one that starts; the libraries in the folder would not load.
     if _forbids_programs(venv) or not runs(python_in(venv), "-c", ""):
