@@ -1,7 +1,8 @@
-"""What the web side can ask for, read-only, and the two events it hears: a node's message, a notice."""
+"""What the web side can ask for, which changes nothing, and the two events it hears: a message, a notice."""
 
 import asyncio
 import functools
+import io
 import json
 import logging
 import math
@@ -67,6 +68,13 @@ def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
         plan = await plans.of(environment, found) if environment is not None else None
         # Made for a page already: what is cut out of a command makes another one of it.
         return web.json_response(text=json.dumps({"plan": plan}, allow_nan=False))
+
+    @server.routes.post("/sagekit/explain")
+    async def post_explain(request: web.Request) -> web.Response:
+        stored = proofs.PROOFS.stored
+        found = stored.verdicts if stored is not None else {}
+        answers = await plans.explain(await request.read(), proofs.PROOFS.environment, found)
+        return web.json_response(text=json.dumps({"answers": answers}, allow_nan=False))
 
     async def get_help(request: web.Request) -> web.FileResponse:
         return web.FileResponse(PACK / "web" / "docs" / f"{pages[Path(request.path).stem]}.md")
@@ -156,6 +164,22 @@ class Plans:
                 )
                 self._made = state, plan
             return self._made[1]
+
+    async def explain(
+        self,
+        log: bytes,
+        environment: Environment | None,
+        found: Mapping[str, Mapping[str, Verdict]] | None = None,
+    ) -> list[dict]:
+        """What a log means, which a page sent as it is in its file; a thread reads it."""
+        from .kernels_check import doctor
+        from .kernels_check.doctor.paste import decode, read_ends
+
+        def answers() -> list[dict]:
+            text = decode(read_ends(io.BytesIO(log)))
+            return doctor.explain_data(text, environment, self._layout, found, private=True)
+
+        return await asyncio.to_thread(answers)
 
 
 def status() -> dict:

@@ -73,7 +73,9 @@ def _run(options: argparse.Namespace) -> int:
         return verbs.explain_file(options, environment, read_surroundings(environment, here))
     environment = _with_gpus(environment)
     if verbs.is_asked(options):
-        return verbs.run(options, environment, here, _PACK)
+        file = options.store or here.verdicts
+        known = check.load(file, environment)[0].verdicts if file else {}
+        return verbs.run(options, environment, here, _PACK, known)
     devices = {gpu.name: f"cuda:{gpu.index}" for gpu in reversed(environment.gpus)} or {"": "cpu"}
     found = {gpu: _check(gpu, device, options) for gpu, device in devices.items()}
     mismatches = rules.mismatches(environment)
@@ -82,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
         environment,
         around,
         sage3=options.sage3,
-        broken=failures.broken(found),
+        **failures.told(found),
     )
     remark = _keep(options.store, here, environment, found)
     if options.json:

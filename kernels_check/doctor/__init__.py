@@ -18,6 +18,7 @@ __all__ = [
     "Plan",
     "Surroundings",
     "explain",
+    "explain_data",
     "make_plan",
     "plan_data",
     "read_surroundings",
@@ -42,8 +43,31 @@ def plan_data(
         private: Show no folder of this machine: the commands are for one that is found by what lies in it.
     """
     around = read_surroundings(environment, layout)
-    plan = make_plan(environment, around, sage3=sage3, broken=failures.broken(found or {}))
+    plan = make_plan(environment, around, sage3=sage3, **failures.told(found or {}))
     answers = explain(failures.errors(found or {}), plan, environment, private=private)
     # The line is what a package said, and may name its folder; all the rest is ours.
     told = [replace(one, line=redact(one.line, around.names)) if private else one for one in answers]
     return plan.as_data(private=private) | {"answers": [one.as_data() for one in told]}
+
+
+def explain_data(
+    text: str,
+    environment: Environment | None = None,
+    layout: Layout | None = None,
+    found: failures.Found | None = None,
+    *,
+    private: bool = False,
+) -> list[dict[str, Any]]:
+    """What a text means, as values for JSON, most specific first.
+
+    Args:
+        text: A log, a traceback or one line.
+        environment: This machine; None where it has not been read, and nothing is said of it then.
+        layout: The folders of the host.
+        found: The verdicts on the kernels, by GPU and name.
+        private: Show no folder of this machine in the commands.
+    """
+    plan = None
+    if environment is not None:
+        plan = make_plan(environment, read_surroundings(environment, layout), **failures.told(found or {}))
+    return [one.as_data() for one in explain(text, plan, environment, private=private)]

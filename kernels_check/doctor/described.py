@@ -50,7 +50,8 @@ def read_machine(file: Path) -> tuple[Environment, Surroundings]:
 def surroundings_data(around: Surroundings) -> dict[str, Any]:
     """What is around a Python as values for JSON, with no path, user name or host name among them."""
     runtime = {name: version and list(version) for name, version in around.runtime.items()}
-    return {name: getattr(around, name) for name in _TOLD} | {"runtime": runtime}
+    told = {name: getattr(around, name) for name in _TOLD}
+    return told | {"uv": "uv" if around.uv else "", "runtime": runtime}
 
 
 def machine_line(environment: Environment, around: Surroundings) -> str:

@@ -97,6 +97,17 @@ def pip_missing(environment: Environment, around: Surroundings) -> Iterator[Find
     """A Python without pip, as uv makes them."""
     if around.pip:
         return
+    if around.uv_alone:
+        yield _finding(
+            "pip-missing",
+            "pip in this Python",
+            "none, as uv makes environments",
+            "pip",
+            "Nothing: the commands below are uv's, and --python says for which Python.",
+            "https://docs.astral.sh/uv/pip/compatibility/; Comfy-Org/desktop src/virtualEnvironment.ts",
+            remark=True,
+        )
+        return
     step = None
     if around.ensurepip:
         program = pip(environment)[:-1]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..environment import Environment
-from . import batch, shell
+from . import batch, shell, uv
 from .plan import Plan
 from .quoting import Command, shown
 from .step import Step, pip, python_of
@@ -83,7 +83,7 @@ def _fix(file: Path, plan: Plan, environment: Environment, pack: Path, before: t
     return Fix(
         plan,
         kept,
-        pip(environment, "freeze"),
+        uv.command(pip(environment, "freeze"), plan.uv) if plan.uv else pip(environment, "freeze"),
         (*before, *_keep(plan, environment, kept)),
         (*python, "-c", f"import importlib.metadata as m; raise SystemExit(m.version('torch') != '{torch}')"),
         (*python, str(pack / "kernels_check")),
@@ -93,6 +93,9 @@ def _fix(file: Path, plan: Plan, environment: Environment, pack: Path, before: t
 
 def _keep(plan: Plan, environment: Environment, kept: str) -> Iterable[Step]:
     """Fetches the files that going back would need, so that it works without their servers too."""
+    if plan.uv:
+        # uv fetches nothing without installing it.
+        return
     there = [change.name for step in plan.steps for change in step.changes if change.before is not None]
     for name in dict.fromkeys(there):
         if target := what_is_there(name, environment):

@@ -1,28 +1,50 @@
 """What to install on this machine, with the exact commands, why, and the way back; or why nothing."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..backend import Reason
 from ..environment import Environment
 from ..rules import Mismatch, mismatches
-from ..rules.tables import row_of_gpu
-from . import headers, steps, turing
-from .elsewhere import other_ways, serving
-from .findings import VERSION_UNKNOWN, Finding, findings
+from . import amd, failures, fit, headers, host_attention, steps, turing, unserved, uv
+from .elsewhere import flash_3, other_ways, serving, too_old_to_build
+from .findings import Finding, findings
 from .gpus import capabilities, named
+from .outcome import (
+    INSTALL,
+    NO_WAY_BACK,
+    NOT_FOR_THIS,
+    NOT_JUDGED,
+    NOT_NEEDED,
+    NOTHING_FITS,
+    REPAIR,
+    WELL,
+    decide,
+    summary,
+    told,
+)
 from .report import redact
 from .step import Step
 from .surroundings import Surroundings
 from .terminal import Terminal, for_others, in_full
 from .wheel import Wheel, choose
 
+__all__ = [
+    "INSTALL",
+    "NOTHING_FITS",
+    "NOT_FOR_THIS",
+    "NOT_JUDGED",
+    "NOT_NEEDED",
+    "NO_WAY_BACK",
+    "REPAIR",
+    "WELL",
+    "Plan",
+    "make_plan",
+]
+
 # No kernel at all runs before these are put right.
 _TORCH_FIRST = ("torch-gpu", "torch-cuda-too-old-for-gpu", "driver-too-old")
-# What comes out of a plan, from good to bad.
-WELL, NOT_JUDGED, NOT_NEEDED, INSTALL = "well", "not-judged", "not-needed", "install"
-REPAIR, NOTHING_FITS = "repair", "nothing-fits"
 _NONE = Terminal("")
 
 
@@ -31,19 +53,21 @@ class Plan:
     """What to do on one machine.
 
     Attributes:
-        outcome: WELL, NOT_JUDGED, NOT_NEEDED, INSTALL, REPAIR or NOTHING_FITS.
+        outcome: One of those in outcome.py.
         summary: The same in a sentence or two.
         steps: What the written fix does, in order.
         options: What a person may choose beside them; never done by the written fix.
         serving: The kernels that are here without any install.
         findings: What is wrong around this Python.
         mismatches: Versions that do not belong together.
+        installed: Each SageAttention that is here: known to fit, known not to, or not known.
         unfit: Why what was wanted can not be had.
         refused: The nearest files that do not fit, each with its reasons.
         here: This machine's own terminal, where commands are told in full.
         for_others: The one that a page and a forum are told of.
         kind: What kind of Python that is, in words.
         host: "Kaggle" or "Colab", where commands are typed into a notebook.
+        uv: The program that its commands are for where this Python has no pip.
     """
 
     outcome: str
@@ -53,12 +77,14 @@ class Plan:
     serving: tuple[dict[str, str], ...] = ()
     findings: tuple[Finding, ...] = ()
     mismatches: tuple[Mismatch, ...] = ()
+    installed: tuple[fit.Fit, ...] = ()
     unfit: tuple[Reason, ...] = ()
     refused: tuple[tuple[Wheel, tuple[Reason, ...]], ...] = ()
     here: Terminal = _NONE
     for_others: Terminal = _NONE
     kind: str = ""
     host: str = ""
+    uv: str = ""
 
     @property
     def system(self) -> str:
@@ -74,9 +100,12 @@ class Plan:
         """Values for JSON; with ``private``, commands from a folder that names nobody, no path in errors."""
         terminal = self.for_others if private else self.here
         wrong = [one.as_data() for one in self.mismatches]
+        installed = [one.as_data() for one in self.installed]
+        # What a package said when it was imported may name its folder.
         for one in wrong if private else ():
-            # What a package said when it was imported, which may name its folder.
             one["reason"]["came"] = redact(one["reason"]["came"], terminal.names)
+        for one in installed if private else ():
+            one["known"] = redact(one["known"], terminal.names)
         return {
             "outcome": self.outcome,
             "summary": self.summary,
@@ -90,6 +119,7 @@ class Plan:
             "serving": [dict(one) for one in self.serving],
             "findings": [one.as_data() for one in self.findings],
             "mismatches": wrong,
+            "installed": installed,
             "unfit": [vars(one) for one in self.unfit],
             "refused": [
                 {"file": wheel.file, "reasons": [vars(one) for one in against]}
@@ -104,6 +134,8 @@ def make_plan(
     *,
     sage3: bool = False,
     broken: Mapping[str, str] | None = None,
+    failed: Mapping[str, str] | None = None,
+    passed: Mapping[str, bool] | None = None,
 ) -> Plan:
     """The plan for a machine.
 
@@ -112,12 +144,33 @@ def make_plan(
         around: What the doctor read besides; the default knows nothing of it.
         sage3: SageAttention 3 is asked for.
         broken: Packages that the kernel check could not import, each with the error.
+        failed: Packages of which no kernel passed it, each with what it found.
+        passed: Packages whose kernels passed the check; False where some did and some did not.
     """
     around = around or Surroundings()
+    made = _made(environment, around, sage3, broken or {}, failed or {}, passed or {})
+    if not (program := around.uv_alone):
+        return made
+    told = uv.steps(made.steps, program), uv.steps(made.options, program)
+    return replace(made, steps=told[0], options=told[1], uv=program)
+
+
+def _made(
+    environment: Environment,
+    around: Surroundings,
+    sage3: bool,
+    broken: Mapping[str, str],
+    failed: Mapping[str, str],
+    passed: Mapping[str, bool],
+) -> Plan:
+    """The plan in pip's words."""
     found = tuple(findings(environment, around))
+    wrong = (*mismatches(environment), *failures.mismatches(environment, broken, failed))
+    told_wrong = [*wrong, *(one.mismatch for one in found if not one.remark)]
     common: dict[str, Any] = {
         "findings": found,
-        "mismatches": (*mismatches(environment), *_not_importable(environment, broken or {})),
+        "mismatches": wrong,
+        "installed": fit.judge(environment, told_wrong, passed),
         "serving": tuple(serving(environment)),
         "here": in_full(environment, around),
         "for_others": for_others(environment, around),
@@ -127,59 +180,36 @@ def make_plan(
     if first := next((one for one in common["mismatches"] if one.reason.code in _TORCH_FIRST), None):
         summary = f"torch itself does not run on this machine: {first.reason}. {first.do}"
         return Plan(NOTHING_FITS, summary, unfit=(first.reason,), **common | {"serving": ()})
-    if reason := _impossible(environment):
-        return Plan(NOTHING_FITS, _without_sage(environment, reason), unfit=(reason,), **common)
+    if reason := unserved.why(environment):
+        return _unserved(environment, reason, common)
     if max(capabilities(environment)) < (8, 0):
         return _on_turing(environment, common)
     return _with_sage(environment, around, sage3, common)
 
 
-def _not_importable(environment: Environment, broken: Mapping[str, str]) -> Iterable[Mismatch]:
-    """What no version tells: a build of one's own for the torch before this one."""
-    for name, error in broken.items():
-        if name in environment.packages:
-            yield Mismatch(
-                Reason(
-                    "not-importable", f"a {name} that imports", error.splitlines()[0] if error else "an error"
-                ),
-                about=name,
-                do=f"Install a build of {name} for this torch, or build it again.",
-                source="the kernel check on this machine",
-            )
-
-
-def _impossible(environment: Environment) -> Reason | None:
-    """Why no SageAttention can work here, whatever is installed."""
-    torch = environment.torch
-    if torch is None:
-        return Reason("torch-missing", "torch in this Python", "none; is this the Python that runs ComfyUI?")
-    if torch.kind != "cuda":
-        return Reason("torch-not-cuda", "torch built with CUDA, for an NVIDIA GPU", f"torch {torch}")
-    present = capabilities(environment)
-    if not present:
-        gpus = ", ".join(gpu.name for gpu in environment.gpus) or "no GPU that the driver or torch names"
-        return Reason("gpu-unknown", "a GPU whose compute capability is known", gpus)
-    if not any((row := row_of_gpu(one)) and row["sage"] for one in present):
-        return Reason("sage-gpu", "a GPU of capability 7.5 or newer", named(environment))
-    return None
-
-
-def _without_sage(environment: Environment, reason: Reason) -> str:
-    lines = {
-        "torch-missing": "This Python has no torch, so nothing can be planned for it.",
-        "torch-not-cuda": "SageAttention's kernels are for NVIDIA GPUs: there is nothing to install here, "
-        "and ComfyUI runs on PyTorch's attention.",
-        "gpu-unknown": "Without knowing the GPU no file can be chosen; start the check where torch sees it.",
-        "sage-gpu": "No version of SageAttention works on this GPU. "
-        "PyTorch's attention does, and needs no install.",
-    }
-    if reason.code == "torch-not-cuda" and environment.driver is not None and environment.torch.kind == "cpu":
-        return (
-            "torch here is built without CUDA, beside an NVIDIA GPU. A package installed lately may have "
-            f"replaced it: put back the CUDA build of torch {environment.torch.version} first, as ComfyUI's "
-            "own manual tells."
-        )
-    return lines[reason.code]
+def _unserved(environment: Environment, reason: Reason, common: dict[str, Any]) -> Plan:
+    """A machine for which no SageAttention is there: what it has instead, and what has to go."""
+    told_of = unserved.summary(environment, reason)
+    if reason.code == "gpu-float32":
+        # Of what is here nothing takes float32.
+        common = common | {"serving": ()}
+    wrong = [one for one in common["installed"] if one.state == fit.WRONG]
+    repair, options, unfit = [], amd.ways(environment), [reason]
+    for one in wrong:
+        removal = steps.remove(environment, one.name)
+        if isinstance(removal, steps.Unfit):
+            unfit, options = [*unfit, *removal.reasons], [removal.option, *options]
+        else:
+            repair.append(removal)
+    if wrong:
+        outcome, told_of = REPAIR, f"What is installed does not work on this GPU. {told_of}"
+    elif not unserved.is_no_fault(environment, reason):
+        outcome = NOTHING_FITS
+    elif unclear := fit.unknown(common["installed"]):
+        outcome, told_of = NOT_JUDGED, " ".join([*map(told, unclear), told_of])
+    else:
+        outcome = NOT_FOR_THIS
+    return Plan(outcome, told_of, steps=tuple(repair), options=tuple(options), unfit=tuple(unfit), **common)
 
 
 def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
@@ -189,8 +219,8 @@ def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
         one for one in common["mismatches"] if one.about == "sageattention" or "triton" in one.reason.code
     ]
     if package is not None and not wrong:
-        if _unjudged(common):
-            return Plan(NOT_JUDGED, _summary(NOT_JUDGED, common, []), **common)
+        if unclear := fit.unknown(common["installed"]):
+            return Plan(NOT_JUDGED, " ".join(map(told, unclear)), **common)
         return Plan(
             WELL, "SageAttention is installed as well as this GPU allows; run models in float16.", **common
         )
@@ -233,13 +263,21 @@ def _with_sage(environment: Environment, around: Surroundings, sage3: bool, comm
     missing = isinstance(sage, steps.Unfit)
     if missing:
         options += other_ways(environment)
+        if reason := too_old_to_build(environment):
+            unfit.append(steps.Unfit((reason,)))
+    if hopper := flash_3(environment):
+        options.insert(0, hopper)
     todo = _in_order(environment, around, common["findings"], installs, triton)
-    outcome = _outcome(todo, missing, bool(wrong), common)
+    unclear = fit.unknown(common["installed"])
+    if unclear and (instead := steps.sage_instead(environment, [one.name for one in unclear])):
+        options.append(instead)
+    lost = any(reason.code == "no-way-back" for part in unfit for reason in part.reasons)
+    outcome = decide(todo, missing, bool(wrong), lost, common)
     asked = ["sageattention"] * missing + ["sageattn3"] * isinstance(third, steps.Unfit)
     none_fits = [choice for name in asked if (choice := choose(environment, name)).wheel is None]
     return Plan(
         outcome,
-        _summary(outcome, common, todo),
+        summary(outcome, common, todo, missing, host_attention.given(environment)),
         steps=tuple(todo),
         options=tuple(options),
         unfit=tuple(reason for part in unfit for reason in part.reasons),
@@ -264,57 +302,8 @@ def _in_order(
 
 
 def _nearest(refused: Iterable[tuple[Wheel, tuple[Reason, ...]]]) -> list[tuple[Wheel, tuple[Reason, ...]]]:
-    """Those with the fewest reasons, a handful; a file for another system is near to nobody."""
-    here = [one for one in refused if not any(reason.code == "wheel-platform" for reason in one[1])]
+    """Those with the fewest reasons, a handful; one for another system or GPU is near to nobody."""
+    far = ("wheel-platform", "wheel-gpu")
+    here = [one for one in refused if not any(reason.code in far for reason in one[1])]
     fewest = min((len(against) for _, against in here), default=0)
     return [one for one in here if len(one[1]) == fewest][:5]
-
-
-def _outcome(todo: list[Step], missing: bool, wrong: bool, common: dict[str, Any]) -> str:
-    as_well = any(one["as_well"] == "yes" for one in common["serving"])
-    if not todo:
-        if missing:
-            return NOT_NEEDED if as_well else NOTHING_FITS
-        if wrong or any(not one.remark for one in common["findings"]):
-            return REPAIR
-        return NOT_JUDGED if _unjudged(common) else WELL
-    # The folders include and libs alone: Triton is there and can not compile.
-    if wrong or not any(step.changes for step in todo):
-        return REPAIR
-    return NOT_NEEDED if as_well else INSTALL
-
-
-def _unjudged(common: dict[str, Any]) -> list[str]:
-    """The packages that no version is known of."""
-    told = (one.mismatch for one in common["findings"])
-    return [one.about for one in told if one.reason.code == VERSION_UNKNOWN]
-
-
-def _summary(outcome: str, common: dict[str, Any], todo: list[Step]) -> str:
-    names = " and ".join(dict.fromkeys(one["kernel"] for one in common["serving"])) or "PyTorch's attention"
-    if outcome == WELL:
-        return "What is installed belongs together; there is nothing to do."
-    if outcome == NOT_JUDGED:
-        names = " and ".join(_unjudged(common))
-        return (
-            f"Nothing is known to be wrong. The version of {names} is not known, so whether it fits is left "
-            "to the kernel check."
-        )
-    if outcome == NOT_NEEDED:
-        as_well = next(one["what"] for one in common["serving"] if one["as_well"] == "yes")
-        more = " The steps are for those who want SageAttention too." if todo else ""
-        return f"No install is needed: {as_well}.{more}"
-    if outcome == INSTALL:
-        return (
-            f"Nothing is broken: without any install the node runs on {names}. The steps add SageAttention."
-        )
-    if outcome == REPAIR:
-        return (
-            "Something does not fit. The steps put it right."
-            if todo
-            else "Something is to be put right by hand."
-        )
-    return (
-        "No built SageAttention fits this machine as it is, and nothing has to change for that: "
-        f"without any install the node runs on {names}."
-    )

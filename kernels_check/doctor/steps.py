@@ -15,7 +15,7 @@ from .remove import remove_folder
 from .step import Change, Step, pip, python_of
 from .surroundings import Surroundings
 from .triton import Triton, triton_for
-from .undo import way_back
+from .undo import away_by_hand, back_by_hand, way_back
 
 # The codes of what a reinstall puts right.
 REPAIRED = frozenset(
@@ -24,20 +24,14 @@ REPAIRED = frozenset(
         "build-torch",
         "build-cuda",
         "build-gpu",
+        "sage-branch",
+        "kernels-failed",
         "known-bad-build",
         "modules-python",
         "not-importable",
         "triton-torch",
         "triton-missing",
     }
-)
-_NO_METADATA = (
-    "{name} is here as a module that pip did not install, so no command takes it out or brings it back: move "
-    "its folder away by hand, and keep it."
-)
-_NO_INDEX = (
-    "The build of {name} that is installed now, {version}, is in no index, so no command brings it back: "
-    "keep a copy of its folders in site-packages first."
 )
 
 
@@ -116,7 +110,9 @@ def sage(
     if package is not None and not wrong and not old:
         return None
     if isinstance(triton_step, Unfit):
-        return Unfit((Reason("triton-needed", "Triton for SageAttention", "none that fits"),))
+        lost = any(reason.code == "no-way-back" for reason in triton_step.reasons)
+        came = "one that is to be replaced by hand first" if lost else "none that fits"
+        return Unfit((Reason("triton-needed", "the Triton that belongs to torch, for SageAttention", came),))
     chosen = wheel.choose(environment, "sageattention").wheel
     if chosen is None:
         # A version 1 that works stays: nothing better fits, and nothing is wrong with it.
@@ -125,12 +121,28 @@ def sage(
         return Unfit(
             (Reason("wheel-none", "a built SageAttention for this machine", "none"),), _removal(environment)
         )
-    reasons = [f"What is installed does not fit: {one.reason}." for one in wrong]
+    # What it said then is told among the versions, and may name a folder.
+    reasons = [
+        "What is installed does not import."
+        if one.reason.code == "not-importable"
+        else f"What is installed does not fit: {one.reason}."
+        for one in wrong
+    ]
     if old:
         reasons.append(
             "Version 1 is wrong at most key lengths and slower; version 2 has its kernels and more."
         )
     return _install(environment, "sageattention", chosen, reasons)
+
+
+def sage_instead(environment: Environment, names: Iterable[str]) -> Step | None:
+    """A build that is known to fit in place of one of which nobody knows; for a person to choose."""
+    chosen = wheel.choose(environment, "sageattention").wheel if "sageattention" in names else None
+    if chosen is None or chosen.version == environment.packages["sageattention"].full_version:
+        return None
+    why = "For the case that the kernel check fails what is installed now: this build is known to fit."
+    made = _install(environment, "sageattention", chosen, [why])
+    return made.option if isinstance(made, Unfit) else made
 
 
 def sage3(environment: Environment) -> Step | Unfit | None:
@@ -158,16 +170,18 @@ def _removal(environment: Environment) -> Step | None:
 def remove(environment: Environment, name: str) -> Step | Unfit:
     """Takes a package out that only does harm; as an option only where it could not be brought back."""
     back = _ways_back(environment, [name])
-    if isinstance(back, Unfit):
-        return back
-    return Step(
+    lost = isinstance(back, Unfit)
+    step = Step(
         f"remove-{name}",
-        f"Remove {name}",
+        f"Remove {name} by hand" if lost else f"Remove {name}",
         ("It does not work here, and everything that would use it runs on other kernels without it.",),
         commands=_uninstall(environment, name),
-        undo=back,
+        undo=() if lost else back,
+        by_hand=away_by_hand(name, environment),
+        undo_by_hand=back_by_hand(name, environment),
         changes=_changes(environment, {name: None}),
     )
+    return Unfit(back.reasons, step) if lost else step
 
 
 def clear_cache(environment: Environment, around: Surroundings) -> Step | None:
@@ -198,20 +212,15 @@ def _install(environment: Environment, name: str, chosen: wheel.Wheel, reasons: 
         ),
         commands=(*copies, pip(environment, "install", "--no-deps", *again, chosen.target)),
         undo=() if isinstance(back, Unfit) else back,
+        by_hand=away_by_hand(name, environment),
+        undo_by_hand=back_by_hand(name, environment),
         changes=_changes(environment, {name: chosen.file}),
         wheel=chosen,
         sources=(chosen.source,),
     )
     if isinstance(back, Unfit):
-        by_hand = _by_hand(environment, name)
-        return Unfit(back.reasons, Step(**vars(step) | {"undo_by_hand": by_hand}))
+        return Unfit(back.reasons, step)
     return step
-
-
-def _by_hand(environment: Environment, name: str) -> str:
-    """How to go back where no command can."""
-    package = environment.packages[name]
-    return (_NO_METADATA if package.as_module else _NO_INDEX).format(name=name, version=package.shown)
 
 
 def _uninstall(environment: Environment, name: str) -> tuple[Command, ...]:
@@ -228,13 +237,12 @@ def _ways_back(environment: Environment, names: list[str]) -> tuple[Command, ...
     if lost:
         package = environment.packages[lost[0]]
         reason = Reason("no-way-back", "a build that can be had again", f"{lost[0]} {package.shown}")
-        by_hand = _by_hand(environment, lost[0])
         option = Step(
             f"replace-{lost[0]}",
             f"Replace {lost[0]} {package.shown} by hand",
             commands=_uninstall(environment, lost[0]),
-            by_hand=by_hand if package.as_module else "",
-            undo_by_hand="" if package.as_module else by_hand,
+            by_hand=away_by_hand(lost[0], environment),
+            undo_by_hand=back_by_hand(lost[0], environment),
         )
         return Unfit((reason,), option)
     ordered = sorted(found.values(), key=lambda commands: "uninstall" not in commands[0])

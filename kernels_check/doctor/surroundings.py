@@ -16,9 +16,16 @@ from .dll import file_version
 from .report import names_to_hide
 
 PORTABLE, EMBEDDED, VENV, CONDA, SYSTEM = "portable", "embedded", "venv", "conda", "system"
+# A virtual environment that ComfyUI's desktop application makes with its own uv.
+DESKTOP = "desktop"
 RUNTIME = ("msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll")
 _VARIABLES = ("PYTHONPATH", "PYTHONHOME", "CC", "CUDA_PATH", "TRITON_CACHE_DIR")
-_NAMES = {PORTABLE: "ComfyUI portable", EMBEDDED: "an embeddable Python", VENV: "a virtual environment"}
+_NAMES = {
+    PORTABLE: "ComfyUI portable",
+    EMBEDDED: "an embeddable Python",
+    VENV: "a virtual environment",
+    DESKTOP: "ComfyUI Desktop",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Surroundings:
     """Facts that nothing but an installation needs. What was not read is None or empty.
 
     Attributes:
-        kind: PORTABLE, EMBEDDED, VENV, CONDA or SYSTEM.
+        kind: PORTABLE, EMBEDDED, VENV, CONDA, DESKTOP or SYSTEM.
         host: "Kaggle" or "Colab".
         folder: Where include and libs belong: the folder Python is installed in.
         comfyui: ComfyUI's folder, where main.py is.
@@ -35,6 +42,7 @@ class Surroundings:
         home: The user's own folder.
         names: Of the user and the computer.
         pip: Whether this Python has pip.
+        uv: The uv that installs into a Python without pip, where one was found.
         ensurepip: Whether it can get one without a download.
         managed: The system's package manager forbids pip here (PEP 668).
         packages_writable: Whether the folder of installed packages can be written.
@@ -60,6 +68,7 @@ class Surroundings:
     home: str = ""
     names: tuple[str, ...] = ()
     pip: bool = True
+    uv: str = ""
     ensurepip: bool = True
     managed: bool = False
     packages_writable: bool | None = None
@@ -74,6 +83,11 @@ class Surroundings:
     variables: Mapping[str, str] = field(default_factory=dict)
     own_python: str = ""
     other_pip: str = ""
+
+    @property
+    def uv_alone(self) -> str:
+        """The uv to type where there is no pip; "" where pip does it, or no uv was found."""
+        return "" if self.pip else self.uv
 
     @property
     def named(self) -> str:
@@ -109,7 +123,7 @@ def read_surroundings(
     windows, linux = environment.system == "windows", environment.system == "linux"
     cache = _triton_cache(around)
     return Surroundings(
-        kind=_kind(environment, around),
+        kind=_kind(environment, around, layout.comfyui),
         host=_host(around.environ),
         folder=around.base,
         comfyui=str(layout.comfyui or ""),
@@ -118,6 +132,7 @@ def read_surroundings(
         home=around.home,
         names=tuple(names_to_hide(around.environ, around.home, around.computer)),
         pip=any((Path(folder) / "pip" / "__init__.py").is_file() for folder in around.path),
+        uv=_uv(around, layout.comfyui),
         ensurepip=(Path(around.standard) / "ensurepip" / "__init__.py").is_file(),
         managed=around.prefix == around.base and (Path(around.standard) / "EXTERNALLY-MANAGED").is_file(),
         packages_writable=_writable(Path(around.packages)),
@@ -135,13 +150,32 @@ def read_surroundings(
     )
 
 
-def _kind(environment: Environment, around: Around) -> str:
+def _kind(environment: Environment, around: Around, comfyui: Path | None) -> str:
     if environment.python is not None and environment.python.embedded:
         # ComfyUI portable spells its folder with one "d".
         return PORTABLE if Path(around.base).name.lower() == "python_embeded" else EMBEDDED
     if (Path(around.prefix) / "conda-meta").is_dir():
         return CONDA
-    return VENV if around.prefix != around.base else SYSTEM
+    if around.prefix != around.base:
+        return DESKTOP if _is_desktops(Path(around.prefix), comfyui) else VENV
+    return SYSTEM
+
+
+def _is_desktops(prefix: Path, comfyui: Path | None) -> bool:
+    """Its .venv and uv-cache lie side by side (Comfy-Org/desktop, src/virtualEnvironment.ts)."""
+    beside = prefix.name == ".venv" and (prefix.parent / "uv-cache").is_dir()
+    return beside or (comfyui is not None and comfyui.parent.name.lower() == "resources")
+
+
+def _uv(around: Around, comfyui: Path | None) -> str:
+    """Beside this Python, in the desktop application's resources, or "uv" where PATH has it."""
+    own = [Path(around.executable).parent / name for name in ("uv", "uv.exe")]
+    if comfyui is not None:
+        resources = comfyui.parent / "uv"
+        own += [resources / "win" / "uv.exe", resources / "macos" / "uv", resources / "linux" / "uv"]
+    there = [str(program) for program in own if program.is_file()]
+    # Its folder on PATH may be the user's own, and a terminal needs the name alone.
+    return there[0] if there else "uv" if around.which("uv") else ""
 
 
 def _host(environ: Mapping[str, str]) -> str:

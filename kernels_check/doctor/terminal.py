@@ -13,20 +13,13 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from ..environment import Environment
 from .quoting import Command, NotTypedError, is_a_variable_to_cmd, is_plain_on_windows, shown
 from .remove import REMOVE
-from .surroundings import CONDA, EMBEDDED, PORTABLE, VENV, Surroundings
+from .surroundings import CONDA, DESKTOP, EMBEDDED, PORTABLE, VENV, Surroundings
 
 # Folders that are the same on every machine.
 _PUBLIC = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/opt/conda/bin/")
-ANYWHERE, ACTIVATED, PORTABLE_FOLDER, COMFYUI, BASE, VENV_FOLDER, CONDA_FOLDER, PYTHON_FOLDER = (
-    "anywhere",
-    "activated",
-    "portable",
-    "comfyui",
-    "base",
-    "venv",
-    "conda",
-    "python",
-)
+ANYWHERE, ACTIVATED, DESKTOPS_OWN = "anywhere", "activated", "desktop"
+PORTABLE_FOLDER, COMFYUI, BASE = "portable", "comfyui", "base"
+VENV_FOLDER, CONDA_FOLDER, PYTHON_FOLDER = "venv", "conda", "python"
 _WORDS = {
     PORTABLE_FOLDER: "the folder of ComfyUI portable (the one with python_embeded and ComfyUI in it)",
     COMFYUI: "ComfyUI's folder (the one with main.py in it)",
@@ -72,6 +65,7 @@ class Terminal:
         folder: That folder, for this machine alone.
         program: The Python, in full.
         python: What is typed where its path is not known, "" for nothing.
+        uv: The desktop application's, which its own terminal calls by the name of pip.
         home: The user's own folder.
         names: Of the user and the computer, which no command that is shown to others may have in it.
         host: "Kaggle" or "Colab".
@@ -82,6 +76,7 @@ class Terminal:
     folder: str = ""
     program: str = ""
     python: str = ""
+    uv: str = ""
     home: str = ""
     names: tuple[str, ...] = ()
     host: str = ""
@@ -99,6 +94,8 @@ class Terminal:
             return f"In a cell of the notebook, each command with ! before it{there}."
         if self.place == ACTIVATED:
             return "Open a terminal and activate the environment that ComfyUI runs in."
+        if self.place == DESKTOPS_OWN:
+            return "Open ComfyUI Desktop's own terminal, in the panel at its bottom edge; pip is uv's there."
         if not words:
             return "Open a terminal; any folder will do."
         if self.system == "windows":
@@ -120,20 +117,31 @@ class Terminal:
         return Told(tuple(told), tuple(lines))
 
     def _seen(self, command: Command) -> Command:
-        if command[0] in ("", "python"):
-            if not self.python:
-                raise NotTypedError(_NO_PYTHON)
-            command = (self.python, *command[1:])
+        command = self._with_python(command)
         if not self.place:
             if self.system == "windows" and any(map(is_a_variable_to_cmd, command)):
                 raise NotTypedError(_NOT_TO_BE_TYPED)
             return command
+        if self.uv and command[:2] == (self.uv, "pip"):
+            # Comfy-Org/desktop, src/shell/terminal.ts
+            command = command[1:]
         takes_home = self.system != "windows" or REMOVE in command
         program, *arguments = command
         seen = (self._program(program), *(self._argument(one, takes_home) for one in arguments))
         if self.system == "windows" and not is_plain_on_windows(seen):
             raise NotTypedError(_NAMES_A_FOLDER)
         return seen
+
+    def _with_python(self, command: Command) -> Command:
+        """The command with what stands for a Python of unknown path, as a program or as uv's --python."""
+        unknown = [
+            at
+            for at, part in enumerate(command)
+            if part in ("", "python") and (at == 0 or command[at - 1] == "--python")
+        ]
+        if unknown and not self.python:
+            raise NotTypedError(_NO_PYTHON)
+        return tuple(self.python if at in unknown else part for at, part in enumerate(command))
 
     def _program(self, program: str) -> str:
         if program.startswith((*_PUBLIC, ".\\")) or not _path(program, self.system).is_absolute():
@@ -200,9 +208,12 @@ def for_others(environment: Environment, around: Surroundings) -> Terminal:
     if not program:
         place, python = _by_kind(around)
         return replace(base, place=place, python=python, program="python.exe")
+    needed = [(program,), *([(around.uv_alone, "pip")] if around.uv_alone else [])]
     for place, folder in _folders(_path(program, system), around, system):
         terminal = replace(base, place=place, folder=str(folder))
-        if not terminal.tell([(program,)]).missing:
+        if place == DESKTOPS_OWN:
+            terminal = replace(terminal, uv=around.uv_alone)
+        if not terminal.tell(needed).missing:
             return terminal
     return base
 
@@ -215,7 +226,7 @@ def _by_kind(around: Surroundings) -> tuple[str, str]:
         return PYTHON_FOLDER, ".\\python.exe"
     if around.host:
         return ANYWHERE, "python"
-    return (ACTIVATED, "python") if around.kind in (VENV, CONDA) else (ANYWHERE, "")
+    return (ACTIVATED, "python") if around.kind in (VENV, CONDA, DESKTOP) else (ANYWHERE, "")
 
 
 def _folders(program: PurePath, around: Surroundings, system: str) -> Iterable[tuple[str, PurePath]]:
@@ -227,7 +238,10 @@ def _folders(program: PurePath, around: Surroundings, system: str) -> Iterable[t
         yield COMFYUI, _path(around.comfyui, system)
     if around.base and around.base != around.comfyui:
         yield BASE, _path(around.base, system)
-    yield {VENV: VENV_FOLDER, CONDA: CONDA_FOLDER}.get(around.kind, PYTHON_FOLDER), home
+    if around.kind == DESKTOP and around.base:
+        # It opens there, and has a uv that no command can name from outside.
+        yield DESKTOPS_OWN, _path(around.base, system)
+    yield {VENV: VENV_FOLDER, DESKTOP: VENV_FOLDER, CONDA: CONDA_FOLDER}.get(around.kind, PYTHON_FOLDER), home
 
 
 def _home_of(program: PurePath) -> PurePath:

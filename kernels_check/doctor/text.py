@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from .plan import Plan
+from . import fit
+from .plan import NOT_JUDGED, Plan
 from .step import Step
 from .symptoms import Answer
 from .terminal import Terminal
@@ -17,6 +18,11 @@ def plan_lines(plan: Plan, *, versions: bool = True) -> list[str]:
     if plan.mismatches and versions:
         lines += ["", "What does not fit together:"]
         lines += [f"  {one}" for one in plan.mismatches]
+    unclear = [one for one in plan.installed if one.state == fit.UNKNOWN]
+    # Where nothing else is the matter the summary has said it.
+    if unclear and plan.outcome != NOT_JUDGED:
+        lines += ["", "Installed, and not known to fit:"]
+        lines += [f"  {one.name} {one.version}: {one.known}. What tells: {one.tells}." for one in unclear]
     if plan.serving:
         lines += ["", "Here already, without any install:"]
         lines += [f"  {one['kernel']}: {one['what']}" for one in plan.serving]

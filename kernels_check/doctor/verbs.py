@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ..environment import Environment
 from ..layout import Layout
-from . import backup, other_python
+from . import backup, failures, other_python
 from .described import read_machine
 from .fix import write_fix
 from .launcher import write_launcher
-from .plan import NOTHING_FITS, REPAIR, Plan, make_plan
+from .outcome import TO_SEE_TO
+from .plan import Plan, make_plan
 from .quoting import shown
 from .report import names_to_hide
 from .step import Step, python_of
@@ -137,10 +138,16 @@ def is_asked(options: Namespace) -> bool:
     return options.plan or options.write_fix is not None or options.write_launcher is not None
 
 
-def run(options: Namespace, environment: Environment, layout: Layout, pack: Path) -> int:
-    """Plans, and writes what is asked for."""
+def run(
+    options: Namespace,
+    environment: Environment,
+    layout: Layout,
+    pack: Path,
+    found: failures.Found,
+) -> int:
+    """Plans, with what the last check found, and writes what is asked for."""
     around = read_surroundings(environment, layout)
-    plan = make_plan(environment, around, sage3=options.sage3)
+    plan = make_plan(environment, around, sage3=options.sage3, **failures.told(found))
     code = outcome(plan)
     if options.plan:
         lines = plan_lines(plan)
@@ -157,7 +164,7 @@ def run(options: Namespace, environment: Environment, layout: Layout, pack: Path
 
 def outcome(plan: Plan) -> int:
     """The exit code that a plan stands for."""
-    return REFUSED if plan.outcome in (REPAIR, NOTHING_FITS) else FINE
+    return REFUSED if plan.outcome in TO_SEE_TO else FINE
 
 
 def explain_file(options: Namespace, environment: Environment, around: Surroundings) -> int:

@@ -11,8 +11,8 @@ OTHER_WHEEL = "other wheel"
 LOCAL = "upstream or local build"
 
 _TAG = re.compile(
-    r"^cu(?P<cuda>\d{2,3})"
-    r"(?:\.?torch(?P<torch>\d+\.\d+(?:\.\d+)?|\d{3})(?P<higher>andhigher)?)?"
+    r"^cu\.?(?P<cuda>\d{2}\.\d(?=\.?torch)|\d{2,3})"
+    r"(?:\.?torch\.?(?P<torch>\d+\.\d+(?:\.\d+)?|\d{3})(?P<higher>andhigher)?)?"
     r"(?:cxx11abi\w+?)?"
     r"(?:\.post(?P<post>\d+))?"
     r"(?:\.sm(?P<sm>\d{2,3})a?)?$",
@@ -48,9 +48,11 @@ class Build:
         if match is None:
             return None
         torch = match["torch"] or ""
+        # "cu12.8" and "cu.12.8" are written as "cu128" elsewhere.
+        cuda = match["cuda"].replace(".", "")
         sm = match["sm"]
         return cls(
-            cuda=(int(match["cuda"][:2]), *map(int, match["cuda"][2:])),
+            cuda=(int(cuda[:2]), *map(int, cuda[2:])),
             # "torch271" is 2.7.1.
             torch=tuple(map(int, torch.split(".") if "." in torch else torch)),
             and_higher=bool(match["higher"]),

@@ -27,12 +27,16 @@ RULES: tuple[Rule, ...] = (
     build.for_another_cuda,
     build.for_another_gpu,
     build.known_bad,
+    gpu.of_no_use_without_nvidia,
     gpu.too_old_for_sage,
     gpu.too_old_for_this_sage,
+    gpu.of_no_use_in_float32,
+    gpu.without_a_branch,
 )
 LIMITS: tuple[Rule, ...] = (
     gpu.without_sage,
     gpu.with_sage_in_half_precision,
+    gpu.in_float32,
     gpu.without_the_fp16_cuda_kernel,
 )
 

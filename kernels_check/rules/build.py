@@ -1,5 +1,6 @@
 """Builds of SageAttention: each is for some versions of torch, one major of CUDA, and some GPUs."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,9 +126,10 @@ def _is_meant(row: dict[str, Any], package: Package, environment: Environment) -
     """Whether a row is about this package, on this machine; what it does not name does not matter."""
     build = Build.of(package)
     python = environment.python
-    return (
+    return bool(
         package.version == row["version"]
         and ("build" not in row or package.build == row["build"])
+        and ("build_like" not in row or re.fullmatch(row["build_like"], package.build, re.IGNORECASE))
         and (
             "post" not in row
             or (fork(package) == WOCT0RDHO and build is not None and build.post == row["post"])

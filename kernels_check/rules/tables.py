@@ -47,6 +47,17 @@ def names_of_gpus(environment: Environment) -> str:
     return ", ".join(dict.fromkeys(f"{gpu.name} ({dotted(gpu.capability)})" for gpu in gpus))
 
 
+def computes_in_float32(name: str) -> bool:
+    """Whether ComfyUI computes in float32 on a GPU of this name, since its float16 is broken."""
+    return any(part in name for part in tables()["float32_gpus"]["names"])
+
+
+def in_float32_alone(environment: Environment) -> bool:
+    """Whether every GPU here is one on which ComfyUI computes in float32."""
+    turing = rows_of_gpus(environment) and all("triton_below" in row for row in rows_of_gpus(environment))
+    return bool(turing) and all(computes_in_float32(gpu.name) for gpu in environment.gpus)
+
+
 def triton_of(environment: Environment) -> tuple[str, Package] | None:
     """Name and package of the Triton that an import would find, None without one."""
     order = ("triton-windows", "triton") if environment.system == "windows" else ("triton", "triton-windows")

@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from ..backend import Reason
 from ..environment import Environment
 from .mismatch import Mismatch
-from .tables import dotted, names_of_gpus, numbers, rows_of_gpus, sage_packages, tables, triton_of
+from .tables import (
+    dotted,
+    in_float32_alone,
+    names_of_gpus,
+    numbers,
+    rows_of_gpus,
+    sage_packages,
+    tables,
+    triton_of,
+)
 
 
 def of_another_torch(environment: Environment) -> Iterator[Mismatch]:
@@ -30,12 +39,7 @@ def of_another_torch(environment: Environment) -> Iterator[Mismatch]:
 def missing_for_sage(environment: Environment) -> Iterator[Mismatch]:
     """SageAttention without Triton, which every version of it imports."""
     sage = [name for name, _ in sage_packages(environment)]
-    # Builds for other makers' GPUs bring a Triton of their own under other names.
-    if (
-        not sage
-        or triton_of(environment)
-        or (environment.torch and environment.torch.kind in ("rocm", "xpu"))
-    ):
+    if not sage or triton_of(environment) or _is_of_another_maker(environment):
         return
     name = "triton-windows" if environment.system == "windows" else "triton"
     yield Mismatch(
@@ -74,6 +78,8 @@ def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
     found, newest = triton_of(environment), _newest_for_sage(environment)
     if found is None or newest is None or "sageattention" not in environment.packages:
         return
+    if in_float32_alone(environment):
+        return
     name, package = found
     if package.release and package.release >= numbers(newest):
         yield Mismatch(
@@ -87,6 +93,12 @@ def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
             "in float16; with torch 2.7 or newer that breaks torch.compile.",
             source=rows_of_gpus(environment)[-1]["source"],
         )
+
+
+def _is_of_another_maker(environment: Environment) -> bool:
+    """Builds for other makers' GPUs bring a Triton of their own, or there is none, as on a Mac."""
+    torch = environment.torch
+    return torch is not None and torch.kind != "cuda" and environment.driver is None
 
 
 def _newest_for_sage(environment: Environment) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sagekit.kernels_check.doctor import Surroundings, make_plan
-from sagekit.kernels_check.environment import Driver, Environment, Gpu, Package, Python
+from sagekit.kernels_check.environment import Driver, Environment, Gpu, Package, Python, Torch
 
 from .environments import (
     H100,
@@ -12,6 +12,7 @@ from .environments import (
     P100,
     ROCM,
     RTX_4090,
+    RTX_5090,
     SAGE_1,
     UPSTREAM,
     V100,
@@ -76,6 +77,33 @@ TWO_COPIES = with_packages(
     WINDOWS_313,
     sageattention=sage("cu130torch2.10.0andhigher.post6", copies=("2.2.0+cu130torch2.9.1.post6",)),
 )
+ORIN = on_linux("3.10.16", "2.8.0", "3.4.0", Orin=(8, 7))
+ORIN = replace(
+    with_packages(ORIN, sageattention=UPSTREAM),
+    python=replace(ORIN.python, machine="aarch64"),
+    torch=Torch("2.8.0", "", "12.6"),
+)
+MAC = replace(
+    with_torch(LAPTOP, "2.9.1"),
+    system="darwin",
+    release="25.1.0",
+    python=Python("3.12.8", machine="arm64", executable="/Users/alice/ComfyUI/.venv/bin/python"),
+    packages={"torch": Package("2.9.1")},
+)
+ARC = replace(
+    with_torch(bare(WINDOWS_312), "2.9.1+xpu", xpu="2025.2"),
+    gpus=(Gpu(0, "Intel(R) Arc(TM) B580 Graphics"),),
+    driver=None,
+)
+ARC_WITH_CUDA = replace(with_torch(LAPTOP, "2.9.1+cu128"), gpus=(Gpu(0, "Intel(R) Arc(TM) A770 Graphics"),))
+RX_6800 = replace(ROCM, gpus=(Gpu(0, "AMD Radeon RX 6800 XT", None, 16304),))
+RX_9070 = replace(
+    with_torch(bare(WINDOWS_312), "2.10.0+rocm7.2", rocm="7.2.53211"),
+    gpus=(Gpu(0, "AMD Radeon RX 9070 XT", None, 16304),),
+    driver=None,
+)
+CUDA_118 = on_linux("3.10.14", "2.6.0+cu118", "3.2.0", GeForce_RTX_3090=(8, 6))
+DESKTOP_PYTHON = r"C:\Users\alice\Documents\ComfyUI\.venv\Scripts"
 MACHINES = {
     "portable 0.2.4, RTX 3060": (portable("3.12.7", "2.5.1+cu124", GeForce_RTX_3060=(8, 6)), PORTABLE),
     "portable 0.3.13, RTX 4090": (portable("3.12.8", "2.6.0+cu126", GeForce_RTX_4090=(8, 9)), PORTABLE),
@@ -159,6 +187,92 @@ MACHINES = {
         with_packages(with_torch(H100, "2.13.0+cu130"), sageattention=UPSTREAM),
         VENV,
     ),
+    "linux H100, own build": (H100, VENV),
+    "linux H100, the hidden kernel": (
+        with_packages(
+            on_linux("3.12.8", "2.13.0+cu130", "3.7.1", H100_80GB_HBM3=(9, 0)),
+            sageattention=sage("cu130.torch2.13.0.sm90"),
+        ),
+        VENV,
+    ),
+    "linux B200": (on_linux("3.12.8", "2.12.1+cu130", "3.7.1", B200=(10, 0)), VENV),
+    "linux Jetson Orin, upstream's sage": (ORIN, Surroundings(kind="conda")),
+    "linux DGX Spark, own build": (with_packages(SPARK, sageattention=UPSTREAM), VENV),
+    "linux, CUDA 11.8": (CUDA_118, VENV),
+    "linux L40S in a container, nightly torch, own build": (
+        with_packages(
+            on_linux("3.12.3", "2.16.0.dev20261101+cu130", "3.9.0", L40S=(8, 9)), sageattention=UPSTREAM
+        ),
+        Surroundings(),
+    ),
+    "linux T1000": (on_linux("3.12.3", "2.9.1+cu126", "3.5.1", T1000_8GB=(7, 5)), VENV),
+    "portable, GTX 1660 SUPER": (
+        with_packages(
+            portable("3.12.10", "2.10.0+cu126", GeForce_GTX_1660_SUPER=(7, 5)), **{"comfy-kitchen": KITCHEN}
+        ),
+        PORTABLE,
+    ),
+    "portable, RTX 5090 with own sage 2.0": (
+        with_packages(RTX_5090, sageattention=sage("", "2.0.1")),
+        PORTABLE,
+    ),
+    "portable, RTX 5090 with own sage 2.1": (
+        with_packages(RTX_5090, sageattention=sage("", "2.1.1")),
+        PORTABLE,
+    ),
+    "portable, Kitchen too": (
+        with_packages(
+            portable("3.13.11", "2.10.0+cu130", GeForce_RTX_4070=(8, 9)), **{"comfy-kitchen": KITCHEN}
+        ),
+        PORTABLE,
+    ),
+    "portable, Kitchen on an old driver": (
+        replace(
+            with_packages(
+                portable("3.12.10", "2.8.0+cu128", GeForce_RTX_4070=(8, 9)), **{"comfy-kitchen": KITCHEN}
+            ),
+            driver=Driver("566.36", ("NVIDIA GeForce RTX 4070",)),
+        ),
+        PORTABLE,
+    ),
+    "windows venv, somebody's wheel": (
+        with_packages(
+            on_windows("3.12.9", "2.10.0+cu130", GeForce_RTX_5070_Ti=(12, 0)),
+            triton_windows=Package("3.6.0.post25"),
+            sageattention=sage("cu130torch2.10.0", "2.2.0.post3"),
+        ),
+        VENV,
+    ),
+    "windows ROCm, RX 9070": (RX_9070, VENV),
+    "windows ROCm, a wheel for CUDA": (
+        with_packages(RX_9070, sageattention=sage("cu130torch2.10.0andhigher.post6")),
+        VENV,
+    ),
+    "linux ROCm, RX 6800": (RX_6800, VENV),
+    "linux ROCm, sage 1": (with_packages(ROCM, sageattention=SAGE_1, triton=Package("3.5.1")), VENV),
+    "windows Intel Arc": (ARC, VENV),
+    "linux Intel Arc, torch for CUDA": (ARC_WITH_CUDA, VENV),
+    "mac": (MAC, VENV),
+    "ComfyUI Desktop": (
+        with_packages(
+            on_windows("3.12.11", "2.10.0+cu130", DESKTOP_PYTHON, GeForce_RTX_4070=(8, 9)),
+            triton_windows=Package("3.5.1.post24"),
+        ),
+        Surroundings(
+            kind="desktop",
+            pip=False,
+            uv=r"C:\Users\alice\AppData\Local\Programs\ComfyUI\resources\uv\win\uv.exe",
+            comfyui=r"C:\Users\alice\AppData\Local\Programs\ComfyUI\resources\ComfyUI",
+            base=r"C:\Users\alice\Documents\ComfyUI",
+            home=r"C:\Users\alice",
+            names=("alice", "bigbox"),
+        ),
+    ),
+    "linux venv of uv": (
+        on_linux("3.12.8", "2.13.0+cu130", "3.7.1", GeForce_RTX_4090=(8, 9)),
+        replace(VENV, pip=False, uv="uv"),
+    ),
+    "Kaggle P100 with sage 1": (with_packages(P100, sageattention=SAGE_1), KAGGLE),
     "linux V100": (V100, VENV),
     "linux ROCm": (ROCM, VENV),
     "linux without a GPU": (LAPTOP, VENV),

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -231,6 +232,27 @@ def test_what_kernels_die_of_is_explained_and_planned_for(on_a_4090, monkeypatch
     said = capsys.readouterr().out
     assert "What the errors mean:" in said and "SageAttention was built for another torch" in said
     assert "1. Install sageattention" in said and "--force-reinstall" in said
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome"),
+    [(None, "not-judged"), (OK, "well"), (WRONG, "no-way-back"), (REFUSED, "not-judged")],
+)
+def test_a_plan_knows_what_the_last_check_found(on_a_4090, monkeypatch, tmp_path, capsys, verdict, outcome):
+    own = with_packages(WINDOWS_313, sageattention=Package("2.2.0"))
+    monkeypatch.setattr(command, "read_environment", lambda comfyui: own)
+    store = ["--store", str(tmp_path / "verdicts.json")]
+    if verdict is not None:
+        monkeypatch.setattr(command, "_check", lambda *of: {"sage2-int8-fp8": Verdict(verdict, 0.02)})
+        command.main([*store, "--json"])
+        assert json.loads(capsys.readouterr().out)["plan"]["outcome"] == outcome
+    command.main(["--plan", "--json", *store])
+    assert json.loads(capsys.readouterr().out)["plan"]["outcome"] == outcome
+    # Another driver, and what was found holds no longer.
+    changed = replace(own, driver=replace(own.driver, version="590.10"))
+    monkeypatch.setattr(command, "read_environment", lambda comfyui: changed)
+    command.main(["--plan", "--json", *store])
+    assert json.loads(capsys.readouterr().out)["plan"]["outcome"] == "not-judged"
 
 
 def test_the_report_is_one_block_without_names_or_folders(tmp_path):

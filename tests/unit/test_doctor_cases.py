@@ -5,14 +5,7 @@ from support.doctor_cases import MISLEADING, PARTLY, RIGHT, SILENT, cases, judge
 
 # What the doctor is not right about yet. The lists only shrink: one that turns right fails until it is out.
 LOGS_NOT_RIGHT: frozenset[str] = frozenset()
-PLANS_NOT_RIGHT: frozenset[str] = frozenset(
-    {
-        "084-plan-amd-windows",
-        "085-plan-amd-linux",
-        "087-plan-jetson-orin-upstream-build",
-        "100-plan-third-party-wheel-does-not-load",
-    }
-)
+PLANS_NOT_RIGHT: frozenset[str] = frozenset()
 
 
 @pytest.mark.parametrize("case", cases("explain"), ids=lambda case: case.name)

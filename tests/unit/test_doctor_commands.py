@@ -157,6 +157,8 @@ def resolved(command: list[str], terminal, full) -> list[str]:
     path = ntpath if terminal.system == "windows" else posixpath
     if not terminal.place:
         return command
+    if terminal.uv and command[:1] == ["pip"]:
+        command = [terminal.uv, *command]
     seen = []
     for part, whole in zip(command, full, strict=True):
         if part.startswith("~"):
@@ -192,8 +194,9 @@ def test_every_command_starts_a_program_that_is_there(name):
     plan, environment, _ = MADE[name]
     path = ntpath if environment.system == "windows" else posixpath
     python = environment.python.executable
-    # Those that a step's own first command installs.
+    # Those that a step's own first command installs, and what the terminal that is told has.
     there = {python, *(path.join(path.dirname(python), one) for one in ("kernels", "hf"))}
+    there |= {plan.for_others.python, plan.uv} - {""}
     for full, told, _, _ in parts_of(plan, True):
         for command, seen in zip(full, told, strict=False):
             program = resolved(seen, plan.for_others, command)[0]
@@ -247,6 +250,47 @@ def test_where_no_python_is_known_there_is_no_command():
             assert all(("not known" in missing) is not told for *_, missing in parts)
     venv = make_plan(moved(linux_at("x")[0], ""), Surroundings("venv")).as_data()
     assert venv["place"] == "activated" and "activate" in venv["open_in"]
+
+
+def test_the_desktop_applications_own_uv_is_called_pip_in_its_own_terminal_where_no_path_is_told():
+    plan, around = PLANS["ComfyUI Desktop"], MACHINES["ComfyUI Desktop"][1]
+    data = plan.as_data(private=True)
+    assert data["place"] == "desktop" and "Desktop's own terminal" in data["open_in"]
+    lines = [line for step in data["steps"] for line in (*step["shown"], *step["undo_shown"])]
+    assert lines and all(line.startswith("pip ") for line in lines)
+    assert all(r"--python .venv\Scripts\python.exe" in line for line in lines)
+    full = [line for step in plan.as_data()["steps"] for line in step["shown"]]
+    assert all(line.startswith(around.uv) for line in full)
+
+
+def test_a_uv_that_is_on_path_is_called_by_its_name_and_told_for_which_python():
+    machine, around = linux_at("/home/alice/ComfyUI/.venv/bin/python", pip=False, uv="uv", **COMFYUI)
+    data = make_plan(machine, around).as_data(private=True)
+    lines = [line for step in data["steps"] for line in step["shown"] if " pip " in line]
+    assert data["place"] == "comfyui" and lines
+    assert all(line.startswith("uv pip install --python .venv/bin/python ") for line in lines)
+
+
+@pytest.mark.parametrize(("kind", "python"), [("venv", "python"), ("system", "")])
+def test_uv_is_told_of_no_python_whose_path_is_not_known(kind, python):
+    machine = moved(linux_at("x")[0], "")
+    data = make_plan(machine, Surroundings(kind, pip=False, uv="uv")).as_data()
+    told = [step for step in data["steps"] if step["code"].startswith("install")]
+    assert told
+    for step in told:
+        assert all(f"--python {python} " in line for line in step["shown"])
+        assert bool(step["shown"]) is bool(python) and ("not known" in step["missing"]) is not bool(python)
+
+
+def test_what_is_known_of_a_package_names_nobody_to_others():
+    error = "ImportError: /home/alice/ComfyUI/venv/lib/sageattention/_fused.so: undefined symbol: x"
+    machine, around = linux_at("/home/alice/ComfyUI/venv/bin/python", **COMFYUI)
+    machine = with_packages(machine, sageattention=Package("2.2.0"))
+    plan = make_plan(machine, around, broken={"sageattention": error})
+    assert "alice" in plan.as_data()["installed"][0]["known"]
+    assert "undefined symbol" in plan.as_data(private=True)["installed"][0]["known"]
+    text = json.dumps(plan.as_data(private=True))
+    assert "alice" not in text, text[text.find("alice") - 200 :][:300]
 
 
 def test_a_portable_that_somebody_only_described_has_its_commands_from_its_own_folder():

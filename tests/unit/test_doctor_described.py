@@ -24,6 +24,10 @@ MACHINES = {
         PORTABLE,
     ),
     "linux": (environments.H100, Surroundings(kind="venv", pip=False, ensurepip=False)),
+    "linux, uv": (
+        environments.with_packages(environments.H100, triton=environments.UPSTREAM),
+        Surroundings(kind="venv", pip=False, uv="uv"),
+    ),
     "rocm": (environments.ROCM, Surroundings(kind="venv", compiler=False)),
     "kaggle": (environments.KAGGLE_T4, Surroundings(kind="system", host="Kaggle")),
     "no gpu": (environments.LAPTOP, Surroundings()),

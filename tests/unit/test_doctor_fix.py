@@ -739,3 +739,16 @@ def test_under_wine_the_lines_of_a_plan_run_from_the_folder_that_it_names(wine):
 def test_without_a_comfyui_there_is_no_launch_file():
     with pytest.raises(DoctorError, match="in no ComfyUI"):
         write_launcher(None, WINDOWS_313, PORTABLE, flag=False)
+
+
+def test_a_script_for_an_environment_without_pip_is_uvs_throughout(tmp_path):
+    machine = with_packages(PLAIN_WINDOWS, triton_windows=Package("3.6.0.post26"))
+    python = machine.python.executable
+    for uv, text in {"uv": "uv pip", r"C:\uv\uv.exe": r"C:\uv\uv.exe pip"}.items():
+        around = Surroundings(kind="desktop", pip=False, uv=uv)
+        file = tmp_path / f"fix{len(uv)}.bat"
+        write_fix(file, make_plan(machine, around), machine, PACK)
+        script = file.read_text(encoding="utf-8")
+        assert f"{text} install --python {python}" in script
+        assert "freeze" in script and "-m" not in script.split("freeze")[0].splitlines()[-1]
+        assert "pip download" not in script and "ensurepip" not in script

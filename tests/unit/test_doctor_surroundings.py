@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sagekit.kernels_check.doctor import DoctorError, Surroundings, other_python, read_surroundings
+from sagekit.kernels_check.doctor import DoctorError, Surroundings, other_python, read_surroundings, uv
 from sagekit.kernels_check.doctor.dll import file_version
 from sagekit.kernels_check.doctor.findings import findings
 from sagekit.kernels_check.doctor.plan import REPAIR, make_plan
@@ -111,6 +111,30 @@ def test_pip_comes_first_where_it_is_missing_and_can_be_had():
     assert [one.mismatch.reason.code for one in without.stopped_by] == ["pip-missing"]
 
 
+def test_where_uv_made_a_python_without_pip_the_commands_are_uvs_for_that_python():
+    plan = make_plan(PLAIN_WINDOWS, replace(VENV, kind="desktop", pip=False, uv="uv"))
+    assert not plan.stopped_by and "get-pip" not in [step.code for step in plan.steps]
+    python = PLAIN_WINDOWS.python.executable
+    for step in plan.steps:
+        for command in (*step.commands, *step.undo):
+            if "pip" in command:
+                assert command[:2] == ("uv", "pip") and command[3:5] == ("--python", python)
+                assert "-y" not in command and "-m" not in command
+    with_pip = make_plan(PLAIN_WINDOWS, replace(VENV, kind="desktop", uv="uv"))
+    assert all("uv" not in command for step in with_pip.steps for command in step.commands)
+    # Where none was found, Desktop's Python gets its own pip, as Desktop itself gives it one.
+    without = make_plan(PLAIN_WINDOWS, replace(VENV, kind="desktop", pip=False))
+    assert without.steps[0].code == "get-pip" and without.steps[0].commands[0][-1] == "ensurepip"
+
+
+def test_what_uv_has_no_words_for_is_left_out_and_what_is_not_pips_stays():
+    assert uv.command(("python", "-s", "-m", "pip", "download", "x"), "uv") is None
+    assert uv.command(("rm", "-r", "-f", "pip"), "uv") == ("rm", "-r", "-f", "pip")
+    assert uv.command(("/a/kernels", "versions", "x"), "uv") == ("/a/kernels", "versions", "x")
+    told = uv.command(("python", "-m", "pip", "uninstall", "-y", "x"), "/b/uv")
+    assert told == ("/b/uv", "pip", "uninstall", "--python", "python", "x")
+
+
 def test_a_finding_alone_is_something_to_repair_and_a_remark_is_not():
     assert make_plan(WINDOWS_313, replace(PORTABLE, runtime=OLD)).outcome == REPAIR
     assert make_plan(WINDOWS_313, replace(PORTABLE, long_paths=False)).outcome == "well"
@@ -209,6 +233,31 @@ def test_each_kind_of_python_is_told_apart(tmp_path):
     assert read_surroundings(other, None, around(tmp_path, base="/usr")).kind == "venv"
     (tmp_path / "python_embeded" / "conda-meta").mkdir()
     assert read_surroundings(other, None, around(tmp_path)).kind == "conda"
+
+
+def test_the_desktop_applications_environment_and_its_uv_are_found_by_their_folders(tmp_path):
+    home = tmp_path / "Documents" / "ComfyUI"
+    python = home / ".venv" / "Scripts" / "python.exe"
+    python.parent.mkdir(parents=True)
+    place = around(tmp_path, prefix=str(home / ".venv"), executable=str(python))
+    assert read_surroundings(RTX_4090, None, place).kind == "venv"
+    (home / "uv-cache").mkdir()
+    found = read_surroundings(RTX_4090, None, place)
+    assert (found.kind, found.uv, found.uv_alone) == ("desktop", "", "")
+    # A terminal finds it by its name, and its folder may be the user's.
+    on_path = replace(place, which=lambda name: f"/home/anna/bin/{name}")
+    assert read_surroundings(RTX_4090, None, on_path).uv == "uv"
+    # Installed, it brings uv beside the ComfyUI that it starts.
+    comfyui = tmp_path / "Programs" / "resources" / "ComfyUI"
+    bundled = comfyui.parent / "uv" / "win" / "uv.exe"
+    bundled.parent.mkdir(parents=True)
+    bundled.write_bytes(b"")
+    (home / "uv-cache").rmdir()
+    found = read_surroundings(RTX_4090, Layout(comfyui), place)
+    assert (found.kind, found.uv_alone) == ("desktop", str(bundled))
+    # One that pip put into the environment itself is nearer.
+    (python.parent / "uv.exe").write_bytes(b"")
+    assert read_surroundings(RTX_4090, Layout(comfyui), place).uv_alone == str(python.parent / "uv.exe")
 
 
 @pytest.mark.parametrize(

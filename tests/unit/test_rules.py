@@ -127,7 +127,7 @@ CASES = {
     "a CUDA build beside ROCm": (["build-cuda"], sage_build(ROCM, "cu12"), sage_build(ROCM, "")),
     "a build for another GPU": (
         ["build-gpu"],
-        sage_build(TORCH_213, ONLY_LINUX_WHEEL + "90"),
+        sage_build(TORCH_213, ONLY_LINUX_WHEEL + "120"),
         sage_build(TORCH_213, ONLY_LINUX_WHEEL + "89"),
     ),
     "a build for a later minor of the same GPUs": (
@@ -142,8 +142,8 @@ CASES = {
     ),
     "a build for one GPU where another's says nothing of GPUs": (
         ["build-gpu"],
-        with_gpus(sage_build(TORCH_213, ONLY_LINUX_WHEEL + "90"), B200=(10, 0)),
-        with_gpus(sage_build(TORCH_213, "cu13"), B200=(10, 0)),
+        with_gpus(sage_build(TORCH_213, ONLY_LINUX_WHEEL + "89"), GeForce_RTX_5080=(12, 0)),
+        with_gpus(sage_build(TORCH_213, "cu13"), GeForce_RTX_5080=(12, 0)),
     ),
     "sage 3 before Blackwell": (
         ["build-gpu"],
@@ -216,6 +216,61 @@ CASES = {
         ["build-gpu", "torch-cuda-too-old-for-gpu", "triton-too-old-for-gpu"],
         with_gpus(sage_build(RTX_2080, "cu126torch2.6.0.post3"), GeForce_RTX_5090=(12, 0)),
         with_gpus(sage_build(RTX_2080, "cu126torch2.6.0.post3"), GeForce_RTX_4090=(8, 9)),
+    ),
+    "upstream's sage on an Orin": (
+        ["sage-branch"],
+        with_gpus(A100, Orin=(8, 7)),
+        with_gpus(with_packages(A100, sageattention=sage("", head_dim_limit=256)), Orin=(8, 7)),
+    ),
+    "upstream's sage on a data centre Blackwell": (
+        ["sage-branch"],
+        with_gpus(TORCH_213, B200=(10, 0)),
+        with_gpus(TORCH_213, GB10=(12, 1)),
+    ),
+    "sage 2.0 on an RTX 50": (
+        ["sage-branch"],
+        with_gpus(with_packages(TORCH_213, sageattention=sage("", "2.0.1")), GeForce_RTX_5090=(12, 0)),
+        with_packages(TORCH_213, sageattention=sage("", "2.0.1")),
+    ),
+    "one's own sage 2.1 on an RTX 50": (
+        ["sage-branch"],
+        with_gpus(with_packages(TORCH_213, sageattention=sage("", "2.1.1")), GeForce_RTX_5090=(12, 0)),
+        with_gpus(sage_build(WINDOWS_312, "cu128torch2.8.0", version="2.1.1"), GeForce_RTX_5090=(12, 0)),
+    ),
+    "upstream's sage where another GPU has a branch": (
+        ["sage-branch"],
+        with_gpus(TORCH_213, B200=(10, 0)),
+        with_gpus(TORCH_213, B200=(10, 0), H100=(9, 0)),
+    ),
+    "a build of the tag whose kernel for Hopper is hidden": (
+        ["known-bad-build"],
+        with_gpus(sage_build(TORCH_213, ONLY_LINUX_WHEEL + "90"), H100=(9, 0)),
+        with_gpus(sage_build(TORCH_213, ONLY_LINUX_WHEEL + "80"), A100=(8, 0)),
+    ),
+    "an index's build of the same tag": (
+        ["known-bad-build"],
+        with_gpus(sage_build(RTX_4090, "cu.13.0.torch.2.11"), H100=(9, 0)),
+        sage_build(RTX_4090, "cu.13.0.torch.2.11"),
+    ),
+    "the same as its README spells it, for another torch": (
+        ["build-torch"],
+        sage_build(RTX_4090, "cu13.0torch2.10.0cxx11abiTRUE"),
+        sage_build(RTX_4090, "cu13.0torch2.11.0cxx11abiTRUE"),
+    ),
+    "sage on a Mac": (
+        ["sage-maker"],
+        replace(with_packages(with_torch(LAPTOP, "2.9.1"), sageattention=SAGE_1), system="darwin"),
+        replace(with_torch(LAPTOP, "2.9.1"), system="darwin"),
+    ),
+    "sage on an Intel GPU": (
+        ["sage-maker"],
+        with_packages(with_torch(LAPTOP, "2.9.1+xpu", xpu="2025.2"), sageattention=UPSTREAM),
+        with_packages(with_torch(LAPTOP, "2.9.1+rocm6.4", rocm="6.4"), sageattention=SAGE_1),
+    ),
+    "sage where ComfyUI computes in float32": (
+        ["sage-float32"],
+        with_gpus(KAGGLE_T4, GeForce_GTX_1660_SUPER=(7, 5)),
+        with_gpus(KAGGLE_T4, GeForce_GTX_1660_SUPER=(7, 5), T4=(7, 5)),
     ),
     "post5": (
         ["known-bad-build"],
@@ -419,6 +474,8 @@ def limit_codes(environment: Environment) -> list[str]:
         (V100, ["sage-gpu"]),
         (P100, ["sage-gpu"]),
         (KAGGLE_T4, ["sage-turing"]),
+        (with_gpus(KAGGLE_T4, GeForce_GTX_1660_SUPER=(7, 5)), ["gpu-float32"]),
+        (with_gpus(KAGGLE_T4, T1000=(7, 5), T4=(7, 5)), ["gpu-float32", "sage-turing"]),
         (RTX_5090, ["module-gpu"]),
         (sage_build(RTX_5090, ""), []),
         (with_gpus(V100, V100=(7, 0), T4=(7, 5), A100=(8, 0)), ["sage-gpu", "sage-turing"]),
@@ -431,6 +488,18 @@ def limit_codes(environment: Environment) -> list[str]:
 )
 def test_what_a_gpu_can_not_do_is_told_apart_from_what_can_be_put_right(environment, expected):
     assert limit_codes(environment) == expected
+
+
+def test_nobody_is_told_to_run_float16_where_it_is_broken():
+    """ComfyUI computes in float32 there, and no SageAttention takes that."""
+    for installed in (SAGE_1, UPSTREAM):
+        machine = triton(
+            with_packages(with_torch(KAGGLE_T4, "2.7.1+cu126"), sageattention=installed), "3.3.1"
+        )
+        turing = [one.do for one in rules.mismatches(machine)]
+        assert any("float16" in do for do in turing)
+        (broken,) = rules.mismatches(with_gpus(machine, GeForce_GTX_1650=(7, 5)))
+        assert broken.do.startswith("Remove sageattention: ComfyUI computes in float32")
 
 
 def test_every_row_of_the_tables_names_its_source():

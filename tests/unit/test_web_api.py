@@ -71,3 +71,31 @@ def test_the_plan_is_made_once_off_the_event_loop_and_again_after_a_change(made,
     assert first is second
     assert len(made) == 2
     assert threading.main_thread() not in made
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_log_is_explained_off_the_event_loop_whatever_is_known_of_the_machine(
+    tmp_path, monkeypatch, encoding
+):
+    log = "a line\nModuleNotFoundError: No module named 'triton'\n".encode(encoding)
+    threads, real = [], doctor.explain_data
+
+    def watched(*args, **options):
+        threads.append(threading.current_thread())
+        return real(*args, **options)
+
+    monkeypatch.setattr(doctor, "explain_data", watched)
+
+    async def ask(environment) -> list[dict]:
+        return await web_api.Plans(Layout(tmp_path, tmp_path)).explain(log, environment)
+
+    for environment in (None, read_environment(tmp_path, ())):
+        answers = asyncio.run(ask(environment))
+        assert [one["code"] for one in answers] == ["no-triton"]
+        assert str(tmp_path) not in str(answers)
+    assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("log", [b"", b"\x00" * 1000, bytes(range(256)) * 100, b"\xff\xfe\x00"])
+def test_what_is_no_log_has_no_answer(tmp_path, log):
+    assert asyncio.run(web_api.Plans(Layout(tmp_path, tmp_path)).explain(log, None)) == []

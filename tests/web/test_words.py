@@ -65,7 +65,7 @@ def test_the_panel_speaks_the_language_that_is_set(panel, language, tmp_path):
     expected = words(language)["sagekit"]
     panel.body.get_by_role("button", name=expected["copyReport"]).wait_for()
     headings = panel.body.locator("h3").all_inner_texts()
-    assert headings == [expected[key] for key in ("machine", "kernels", "times", "plan", "runs")]
+    assert headings == [expected[key] for key in ("machine", "kernels", "times", "plan", "explain", "runs")]
     panel.page.screenshot(tmp_path / f"{language}.png")
 
 

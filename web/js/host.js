@@ -62,10 +62,27 @@ export function openPanel() {
 /**
  * The text of an answer to GET.
  * @param {string} route
+ */
+export function read(route) {
+  return answer(route, { cache: "no-store" });
+}
+
+/**
+ * The text of an answer to POST.
+ * @param {string} route
+ * @param {string | Blob} body
+ */
+export function send(route, body) {
+  return answer(route, { method: "POST", body });
+}
+
+/**
+ * @param {string} route
+ * @param {RequestInit} request
  * @returns {Promise<string>}
  */
-export async function read(route) {
-  const answer = await api.fetchApi(route, { cache: "no-store" });
+async function answer(route, request) {
+  const answer = await api.fetchApi(route, request);
   if (!answer.ok) {
     const error = new Error(`${answer.status} ${answer.statusText}`.trim());
     error.name = "AnswerError";

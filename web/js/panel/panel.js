@@ -4,6 +4,7 @@ import { api } from "../host.js";
 import { copyButton, icon, make } from "../dom.js";
 import { load, onChange, state } from "../store.js";
 import { onWords, say } from "../words.js";
+import { explain } from "./explain.js";
 import { ids } from "./ids.js";
 import { kernels } from "./kernels.js";
 import { machine } from "./machine.js";
@@ -111,7 +112,7 @@ function parts() {
   );
   const report = copyButton(() => reportText(state), say("copyReport"), { title: say("copyReportHint") });
   const header = make("header.header", {}, make("h2", {}, say("title"), " ", version), refresh, report);
-  const sections = [ids(), machine(), kernels(), times(), plan(), runs()];
+  const sections = [ids(), machine(), kernels(), times(), plan(), explain(), runs()];
   const element = make("div", {}, header, banner, sections.map((one) => one.element));
   return {
     element,

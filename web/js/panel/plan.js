@@ -1,8 +1,9 @@
 // The part about the plan: what to install and how to go back, each command with a button that copies it.
 // @ts-check
-import { block, copyButton, icon, list, make } from "../dom.js";
+import { block, icon, list, make } from "../dom.js";
 import { state } from "../store.js";
 import { say } from "../words.js";
+import { answer, command } from "./explain.js";
 import { misfit } from "./machine.js";
 import { empty, section } from "./section.js";
 
@@ -14,6 +15,8 @@ const OUTCOMES = {
   install: "outcomeInstall",
   repair: "outcomeRepair",
   "nothing-fits": "outcomeNothingFits",
+  "no-way-back": "outcomeNoWayBack",
+  "not-for-this-gpu": "outcomeNotForThisGpu",
 };
 
 // Where a terminal is to be opened. The folder of others is told in the server's own words.
@@ -63,6 +66,7 @@ function openIn({ place, host, system, open_in: told }) {
   let text = told;
   if (key && !host) text = say(windows ? "openInWindows" : "openIn", { place: say(key) });
   else if (place === "anywhere" && !host) text = say("openAnywhere");
+  else if (place === "desktop") text = say("openInDesktop");
   return text ? make("p.place", {}, icon("folder-open"), make("span", {}, text)) : null;
 }
 
@@ -93,16 +97,6 @@ function step(one) {
   ];
 }
 
-/** @param {string} text */
-function command(text) {
-  return make(
-    "div.command",
-    {},
-    make("code", { tabindex: "0" }, text),
-    copyButton(() => text, say("copy"), { "aria-label": say("copyCommand", { command: text }) }),
-  );
-}
-
 /** @param {any} one */
 function change(one) {
   return `${one.name} ${one.before ?? say("added")} -> ${one.after ?? say("removed")}`;
@@ -112,11 +106,6 @@ function change(one) {
 function finding(one) {
   const stops = one.stops && [icon("exclamation-triangle"), make("em", {}, `${say("findingStops")}. `)];
   return [stops, misfit(one)];
-}
-
-/** @param {any} one */
-function answer(one) {
-  return [make("code", {}, one.line), make("div", {}, one.cause), make("div", {}, one.fix)];
 }
 
 /** @param {any} one */
