@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dev import DEMO, EXIT_SOMETHING_MISSING, PACK, MissingError, comfyui, pythons, say
+from dev import DEMO, EXIT_SOMETHING_MISSING, EXIT_STOPPED, PACK, MissingError, comfyui, pythons, say
 from dev.environment import (
     TEST_MODULES,
     VENV,
@@ -36,7 +36,6 @@ from dev.installer import python_in
 
 # Beginnings of variables that lead to packages, environments and caches outside an empty home.
 LEADS_ELSEWHERE = ("PYTHONPATH", "VIRTUAL_ENV", "CONDA_", "XDG_", "HF_", "HUGGINGFACE_", "TORCH", "TRITON_")
-EXIT_STOPPED = 130
 GO_ON = """
 With a ComfyUI: set COMFYUI_DIR to its folder and start this again, or put this folder into its custom_nodes
 and start ComfyUI; then the node Patch Sage Attention goes between the model loader and the sampler."""

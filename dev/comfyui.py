@@ -11,7 +11,7 @@ import urllib.request
 import webbrowser
 from pathlib import Path
 
-from . import DEMO, PACK, MissingError, desktop, packages, pythons, say
+from . import DEMO, PACK, MissingError, desktop, last_words, packages, pythons, say
 from .environment import environment, groups_for, torch_in
 
 host = packages.support("host")
@@ -67,8 +67,8 @@ def _git(*arguments: str, seconds: float | None = None) -> None:
     except subprocess.TimeoutExpired:
         raise MissingError(f"a way to {REPOSITORY}, which did not answer in {seconds:.0f} s") from None
     if child.returncode:
-        words = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise MissingError(f"a way to {REPOSITORY} (git: {words.removeprefix('fatal: ')})")
+        words = last_words(child).removeprefix("fatal: ")
+        raise MissingError(f"a way to {REPOSITORY} (git: {words})")
 
 
 def python_for(folder: Path) -> tuple[Path, str]:
@@ -90,8 +90,10 @@ def prepared_base(python: Path) -> Path:
     """The demo's own models, nodes, output and users, so that the host's folder stays as it is."""
     base = base_directory.prepare(DEMO / "base")
     tiny_models = PACK / "tests" / "support" / "tiny_models.py"
-    if subprocess.run([str(python), str(tiny_models), str(base / "models")], check=False).returncode:
-        raise MissingError(f"what {python} needs to make the tiny models (its message is above)")
+    command = [str(python), str(tiny_models), str(base / "models")]
+    child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if child.returncode:
+        raise MissingError(f"what {python} needs to make the tiny models: {last_words(child)}")
     say(f"Models, output and workflow: {base}")
     return base
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import DEMO, PACK, MissingError, installer, say, torch_builds
+from . import DEMO, PACK, MissingError, installer, last_words, say, torch_builds
 from .installer import python_in
 
 NAMED = os.environ.get("SAGEKIT_VENV")
@@ -32,7 +32,7 @@ def torch_in(python: Path, *modules: str) -> tuple[str, str]:
         return "", str(error)
     if child.returncode == 0:
         return child.stdout.strip().splitlines()[-1], ""
-    return "", (child.stderr.strip().splitlines() or [f"it ended with code {child.returncode}"])[-1]
+    return "", last_words(child)
 
 
 def groups_for(host: Path | None) -> dict[str, list[str]]:

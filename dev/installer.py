@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from . import MissingError, say
+from . import MissingError, last_words, say
 
 # So little space is no space: pip stops in the middle of a wheel.
 _FULL = 200 * 2**20
@@ -40,15 +40,19 @@ def runs(*command: str | Path) -> bool:
 def make(venv: Path) -> None:
     """Makes an environment in a folder that may exist and holds none."""
     say(f"Python: making {venv} with {sys.executable}")
+    reason = "neither venv with ensurepip or pip, nor uv, nor virtualenv is there"
     for command in _makers(venv):
-        if subprocess.run(command, check=False).returncode == 0:
+        child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if child.returncode == 0:
             break
+        reason = last_words(child)
     else:
         if shutil.disk_usage(venv).free < _FULL:
             raise MissingError(f"space on the disk: {venv} has no room for a Python environment")
         raise MissingError(
-            f"a way to make Python environments: {sys.executable} has none. Debian, Ubuntu: sudo apt install "
-            f"python3-venv; or install uv (https://docs.astral.sh/uv) without any rights; then start again"
+            f"a way to make Python environments: {sys.executable} has none ({reason}). Debian, Ubuntu: sudo "
+            f"apt install python3-venv; or install uv (https://docs.astral.sh/uv), which needs no rights; "
+            f"then start again"
         )
     # On Linux the Python itself may be a link to one that starts; the libraries in the folder would not load.
     if _forbids_programs(venv) or not runs(python_in(venv), "-c", ""):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 # The pack's folder is on sys.path for this one import alone: its nodes/ could stand for another package.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
-from dev import EXIT_SOMETHING_MISSING, PACK, packages, say  # noqa: E402
+from dev import EXIT_SOMETHING_MISSING, EXIT_STOPPED, PACK, packages, say  # noqa: E402
 
 del sys.path[0]
 
@@ -18,7 +18,7 @@ def main() -> int:
     # The tensors are small: on a busy machine, threads that wait for each other take six times as long.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
-        import torch  # noqa: F401
+        import torch
     except (ImportError, OSError) as error:
         say(
             f"Missing: a torch that imports: that of {sys.executable} does not ({error}); start again with "
@@ -28,10 +28,20 @@ def main() -> int:
     packages.load("sagekit", PACK)
     from sagekit.dev.demo.story import tell
 
-    for line in tell():
-        say(line)
+    try:
+        for line in tell():
+            say(line)
+    except torch.cuda.OutOfMemoryError:
+        say(
+            "Missing: memory of the GPU, of which something else has taken too much: end that, or set "
+            "CUDA_VISIBLE_DEVICES to nothing for the CPU"
+        )
+        return EXIT_SOMETHING_MISSING
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(EXIT_STOPPED)

@@ -28,7 +28,9 @@ _TOLD = 76
 
 def tell() -> Iterator[str]:
     """Line after line, each as soon as it is known."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device, trouble = usable_device()
+    if trouble:
+        yield f"\nThe GPU is left out, since this torch does not run on it: {trouble}"
     model = Model(ON_GPU if device == "cuda" else ON_CPU, device)
     size = model.size
     name = torch.cuda.get_device_name() if device == "cuda" else "the CPU"
@@ -52,6 +54,17 @@ def tell() -> Iterator[str]:
     with torch.inference_mode():
         yield from _automatic(model, kernels, log)
         yield from _guarded(model, kernels, log)
+
+
+def usable_device() -> tuple[str, str]:
+    """("cuda" or "cpu", why a GPU that torch sees does not serve: its builds leave out older ones)."""
+    if not torch.cuda.is_available():
+        return "cpu", ""
+    try:
+        torch.zeros(8, device="cuda").sum().item()
+    except (RuntimeError, AssertionError) as error:
+        return "cpu", str(error).strip().partition("\n")[0]
+    return "cuda", ""
 
 
 def _listen() -> list[str]:

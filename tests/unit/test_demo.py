@@ -73,6 +73,18 @@ def test_the_report_says_it_as_comfyuis_log_would(shown):
     assert "SageKit: stand-in-fp16 gave NaN or Inf and runs no more for this model in block 3" in shown
 
 
+def test_a_gpu_that_torch_sees_and_does_not_run_on_is_left_out(monkeypatch):
+    import torch
+    from sagekit.dev.demo.story import usable_device
+
+    def unsupported(*size, device):
+        raise RuntimeError("CUDA error: no kernel image is available for execution\nCUDA kernel errors might")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "zeros", unsupported)
+    assert usable_device() == ("cpu", "CUDA error: no kernel image is available for execution")
+
+
 def commands(host: str = "", result: int = 0, *arguments: str):
     command = [sys.executable, "-c", COMMANDS, host, str(result), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

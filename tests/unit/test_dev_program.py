@@ -1,6 +1,7 @@
 """What dev.py says where something is wrong: one sentence, wherever it is read, and no traceback."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,16 @@ def test_a_torch_that_does_not_import_is_a_sentence(tmp_path):
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout.startswith("Missing: a torch that imports") and "libgomp" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no Ctrl-C to one process")
+@pytest.mark.parametrize("sign", ["1. The kernel check", "3. The guard"])
+def test_ctrl_c_ends_the_demo_in_silence(sign):
+    pytest.importorskip("torch", reason="torch is not installed")
+    command = [sys.executable, str(ROOT / "dev" / "demo")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    child = subprocess.Popen(command, text=True, **pipes)
+    while not child.stdout.readline().startswith(sign):
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    assert child.communicate()[1] == "" and child.returncode == 130
