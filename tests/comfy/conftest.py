@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from support import base_directory, fake_kernels, host, kernel_packages, server, tiny_models
+from support import base_directory, fake_kernels, host, kernel_packages, page, server, tiny_models
 
 Start = Callable[..., AbstractContextManager[server.Server]]
 
@@ -54,6 +54,13 @@ def replacing(plain, host_folder) -> server.Server:
     if not (host_folder / "app" / "node_replace_manager.py").exists():
         pytest.skip(f"ComfyUI {host.version(host_folder)} has no node replacement")
     return plain
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Of the module alone: while it runs, no other event loop can in this process."""
+    with page.browsing() as launched:
+        yield launched
 
 
 @pytest.fixture(params=["wan", "flux"])

@@ -1,6 +1,5 @@
 """The example workflows: complete, readable, and accepted by the host once the model files are there."""
 
-import importlib.util
 import itertools
 import json
 import struct
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import base_directory, host
-from support.page import Page, launch, places_of_chromium
+from support.page import Page
 from support.server import ServerError
 
 FOLDER = base_directory.PACK / "example_workflows"
@@ -117,23 +116,13 @@ def test_the_host_lists_it_and_serves_it_with_its_thumbnail(served, name):
 
 
 @pytest.fixture(scope="module")
-def browser(host_folder):
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
+def page_of_newest(host_folder):
     if host_folder != host.find().folder:
         pytest.skip("the page comes from a package of its own, the same for every host here")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = launch(playwright)
-        if launched is None:
-            pytest.skip(f"no Chromium: looked for {' and '.join(places_of_chromium(playwright))}")
-        yield launched
-        launched.close()
 
 
 @each_example
-def test_the_page_opens_it_without_complaint_and_sends_the_same_prompt(browser, served, name):
+def test_the_page_opens_it_without_complaint_and_sends_the_same_prompt(page_of_newest, browser, served, name):
     page = Page(browser, served.url)
     page.browser_page.evaluate("workflow => window.app.loadGraphData(workflow)", example(name))
     page.wait_for("app.graph.nodes.some(node => node.type === 'PatchSageAttention')")

@@ -1,10 +1,8 @@
 """A workflow saved with our nodes, opened where another pack has their id: put right with one click."""
 
-import importlib.util
-
 import pytest
 from support import other_pack
-from support.page import Page, launch, places_of_chromium
+from support.page import Page
 
 SAGE, OWN_SAGE = "PatchSageAttention", "SageKitPatchSageAttention"
 VALUES = ["sdpa-flash", "fast", 0.25, 0.75, 3, 4]
@@ -52,20 +50,6 @@ types => {
   }));
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = launch(playwright)
-        if launched is None:
-            pytest.skip(f"no Chromium: looked for {' and '.join(places_of_chromium(playwright))}")
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """Workflows saved with KJNodes' nodes, opened without KJNodes: the page with ours in their places."""
 
-import importlib.util
-
 import pytest
-from support.page import Page, launch, places_of_chromium
+from support.page import Page
 
 SAGE, COMPILE, TORCH = "PathchSageAttentionKJ", "TorchCompileModelAdvanced", "ModelPatchTorchSettings"
 # Each as KJNodes' page saves it: its id, the values of its widgets, its size.
@@ -65,20 +63,6 @@ NATURAL_HEIGHTS = """
   return [`${node.id} ${style}`, height, natural];
 })
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = launch(playwright)
-        if launched is None:
-            pytest.skip(f"no Chromium: looked for {' and '.join(places_of_chromium(playwright))}")
-        yield launched
-        launched.close()
 
 
 def workflow(*saved: tuple[str, list, list]) -> dict:

@@ -1,9 +1,7 @@
 """The page with inputs that a prompt may leave out: what a user sees of them is as if they were required."""
 
-import importlib.util
-
 import pytest
-from support.page import Page, launch, places_of_chromium
+from support.page import Page
 
 ORDERS = {
     "PatchSageAttention": [
@@ -45,19 +43,10 @@ async ([type, values]) => {
 
 
 @pytest.fixture(scope="module")
-def page(plain):
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        if browser is None:
-            pytest.skip(f"no Chromium: looked for {' and '.join(places_of_chromium(playwright))}")
-        opened = Page(browser, plain.url)
-        yield opened
-        opened.close()
-        browser.close()
+def page(browser, plain):
+    opened = Page(browser, plain.url)
+    yield opened
+    opened.close()
 
 
 @pytest.mark.parametrize("kind", ORDERS)

@@ -1,9 +1,13 @@
 """The page that ComfyUI serves, in a real browser, with what its console and its dialogs complain about."""
 
+import contextlib
+import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pytest
 
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 # How the host shows that something went wrong: a panel, or a message that goes away by itself.
@@ -25,6 +29,22 @@ def launch(playwright):
         if Path(place).exists():
             return playwright.chromium.launch(executable_path=place, args=ARGUMENTS)
     return None
+
+
+@contextlib.contextmanager
+def browsing() -> Iterator:
+    """A browser; where there is none the test is skipped, with what is missing."""
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("playwright is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        if browser is None:
+            places = " and ".join(places_of_chromium(playwright))
+            pytest.skip(f"no Chromium (set CHROMIUM): looked for {places}")
+        yield browser
+        browser.close()
 
 
 class Page:

@@ -1,10 +1,8 @@
 """One browser and one server for all tests of the page."""
 
-import importlib.util
-
 import pytest
 from support import base_directory, host, server, tiny_models
-from support.page import Page, launch, opened, places_of_chromium
+from support.page import Page, browsing, opened
 from support.web_canned import Canned
 
 DEMO = f"/?template={base_directory.DEMO_WORKFLOW.stem}&source={base_directory.DEMO_FOLDER}"
@@ -22,18 +20,8 @@ DEFAULTS = {
 def browser():
     if reason := host.reason_to_skip():
         pytest.skip(reason)  # Before a browser runs in this process: all it is for is a page of the host.
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = launch(playwright)
-        if launched is None:
-            pytest.skip(
-                f"no Chromium (set CHROMIUM): looked for {' and '.join(places_of_chromium(playwright))}"
-            )
+    with browsing() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="package")
