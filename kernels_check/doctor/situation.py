@@ -14,6 +14,7 @@ from .told import AMD, APPLE, INTEL, NVIDIA, Told, read_facts
 _MAKERS = {CUDA: NVIDIA, ROCM: AMD, XPU: INTEL}
 # What tells one machine from another. Two Pythons of one machine differ in more.
 _TELLING = {"system": "system", "gpu": "GPU", "torch": "torch", "python": "Python"}
+_SYSTEMS = {"windows": "Windows", "linux": "Linux", "darwin": "macOS"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ def _sentence(told: Told, here: Told, differs: list[str]) -> str:
 
 def _named(facts: Told, name: str) -> str:
     value = getattr(facts, name)
-    return value if name in ("gpu", "system") else f"{_TELLING[name]} {value}"
+    if name == "system":
+        return _SYSTEMS.get(value, value)
+    return value if name == "gpu" else f"{_TELLING[name]} {value}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:
