@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from .event import Event
@@ -74,8 +74,8 @@ class Symptom:
     code: str
     systems: tuple[str, ...]
     words: tuple[str, ...]
-    expression: re.Pattern[str] | None
-    event: Mapping[str, re.Pattern[str]] | None
+    expression: str | None
+    event: Mapping[str, str] | None
     causes: tuple[Cause, ...]
     sources: tuple[str, ...]
     question: str = ""
@@ -95,7 +95,10 @@ class Symptom:
             return [Match(one.start, one.end, one.groups) for one in happened if self._is(one)]
         if self.expression is None:
             return [Match(0, 0)]
-        found = paste.matches(self.words, self.expression)
+        # Most rows are of something else: their expressions are not worth the time to compile them.
+        if not any(map(paste.has, self.words)):
+            return []
+        found = paste.matches(self.words, compiled(self.expression))
         return [
             Match(
                 start, start + len(match[0]), {name: text or "" for name, text in match.groupdict().items()}
@@ -105,8 +108,8 @@ class Symptom:
 
     def _is(self, event: Event) -> bool:
         wanted = dict(self.event)
-        return wanted.pop("kind").fullmatch(event.kind) is not None and all(
-            one.search(event.groups[name]) for name, one in wanted.items()
+        return _of_event(wanted.pop("kind")).fullmatch(event.kind) is not None and all(
+            _of_event(one).search(event.groups[name]) for name, one in wanted.items()
         )
 
 
@@ -116,20 +119,25 @@ def symptoms() -> tuple[Symptom, ...]:
     return tuple(map(_symptom, table("symptoms")["symptoms"]))
 
 
+@cache
 def compiled(expression: str) -> re.Pattern[str]:
     """A row's expression; a terminal may have broken the line where there is a space."""
     spaces = re.sub(r" (?![?*+{)])", r"\\s{1,3}", expression)
     return re.compile(spaces, re.IGNORECASE | re.DOTALL)
 
 
+@cache
+def _of_event(expression: str) -> re.Pattern[str]:
+    return re.compile(expression, re.IGNORECASE)
+
+
 def _symptom(row: Mapping[str, Any]) -> Symptom:
-    event = row.get("event")
     return Symptom(
         code=row["code"],
         systems=tuple(row["os"]),
         words=tuple(row.get("words", ())),
-        expression=compiled(row["match"]) if "match" in row else None,
-        event={name: re.compile(one, re.IGNORECASE) for name, one in event.items()} if event else None,
+        expression=row.get("match"),
+        event=row.get("event"),
         causes=tuple(_cause(row, one) for one in row.get("causes", [row] if "cause" in row else [])),
         sources=tuple(row["sources"]),
         question=row.get("question", ""),

@@ -61,7 +61,7 @@ def expressions(module: ModuleType) -> Iterator[re.Pattern]:
 
 MODULES = (building, loading, raising, told, paste, situation)
 ALL = [
-    *((one.code, one.expression) for one in knowledge.symptoms() if one.expression),
+    *((one.code, knowledge.compiled(one.expression)) for one in knowledge.symptoms() if one.expression),
     *(
         (module.__name__, one)
         for module in (building, loading, raising, told, paste, situation)
