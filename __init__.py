@@ -9,6 +9,6 @@ WEB_DIRECTORY = "./web"
 
 async def comfy_entrypoint():
     """Called once by ComfyUI after the import; returns the extension with our nodes."""
-    from .nodes import SageKitExtension
+    from .app.extension import SageKitExtension
 
     return SageKitExtension()

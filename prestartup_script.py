@@ -15,13 +15,12 @@ from pathlib import Path
 PACK = Path(__file__).parent
 
 
-def _kernels_check(module: str):
-    """A module of kernels_check, loaded by its path: the pack itself is not imported yet."""
-    name = "sagekit_kernels_check"
+def _ours(module: str):
+    """A module of the pack, loaded by its path: ComfyUI has not imported it yet."""
+    name = "sagekit_at_start"
     if name not in sys.modules:
-        folder = PACK / "kernels_check"
         spec = importlib.util.spec_from_file_location(
-            name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+            name, PACK / "__init__.py", submodule_search_locations=[str(PACK)]
         )
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
@@ -35,16 +34,16 @@ def _look_ahead() -> None:
     import folder_paths
     from comfy.cli_args import args
 
-    startup, imports = _kernels_check("startup"), _kernels_check("imports")
+    startup, imports = _ours("app.startup"), _ours("check.imports")
     flags = tuple(flag for flag in startup.FLAGS if getattr(args, flag, False))
     # What ComfyUI is told to leave out is none of ours.
     off = {"xformers"} if getattr(args, "disable_xformers", False) else set()
     packages = tuple(name for name in imports.present() if name not in off)
-    layout = _kernels_check("layout").of_server(folder_paths)
+    layout = _ours("machine.layout").of_server(folder_paths)
     store = layout.verdicts
     if not flags and not packages and not store.exists():
         return
-    environment = _kernels_check("environment").read_environment(layout.comfyui, flags)
+    environment = _ours("machine").read_environment(layout.comfyui, flags)
     device = "cpu" if getattr(args, "cpu", False) else "cuda:0"
     acts = mode != "report"
     broken = startup.look(

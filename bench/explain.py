@@ -19,15 +19,14 @@ from pathlib import Path
 
 PACK = Path(__file__).resolve().parent.parent
 BUDGET = 5.0
-NAME = "sagekit_kernels_check"
+NAME = "sagekit"
 
 
 def load(module: str):
-    """A module of the kernel check, without the pack around it."""
+    """A module of the pack."""
     if NAME not in sys.modules:
-        folder = PACK / "kernels_check"
         spec = importlib.util.spec_from_file_location(
-            NAME, folder / "__init__.py", submodule_search_locations=[str(folder)]
+            NAME, PACK / "__init__.py", submodule_search_locations=[str(PACK)]
         )
         sys.modules[NAME] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[NAME])
@@ -53,7 +52,7 @@ def logs(words: list[str]) -> dict[str, str]:
 
 def seconds(text: str) -> float:
     """Reading a file of these bytes and answering it."""
-    symptoms = load("doctor.symptoms")
+    symptoms = load("doctor.causes.answer")
     stream = io.BytesIO(text.encode())
     begin = time.perf_counter()
     symptoms.explain(symptoms.decode(symptoms.read_ends(stream)))
@@ -68,7 +67,7 @@ def main() -> int:
     parser.add_argument("--mib", type=int, default=100)
     parser.add_argument("--words", action="store_true")
     options = parser.parse_args()
-    words = sorted({word for one in load("doctor.knowledge").symptoms() for word in one.words})
+    words = sorted({word for one in load("doctor.causes.symptom").symptoms() for word in one.words})
     size = options.mib * 2**20
     taken = {name: seconds(text * (size // len(text) + 1)) for name, text in logs(words).items()}
     if options.words:

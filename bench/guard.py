@@ -40,7 +40,7 @@ def steps_of(architecture, model, count: int) -> list[float]:
 
 def set_side(guard, side: str) -> None:
     """Makes the guard of a patched model do as much as one side does."""
-    from sagekit.patches.attention.guard import Forward, Guard
+    from sagekit.core.attention.guard import Forward, Guard
 
     guard.begin = {
         "watching and sampling": lambda: Guard.begin(guard),
@@ -81,8 +81,8 @@ def measure(name: str, arguments: argparse.Namespace) -> tuple[dict[str, list[fl
 
 def by_itself(model, architecture, steps: int) -> tuple[float, float]:
     """Milliseconds a step that looking and sampling take by themselves, one after the other."""
-    from sagekit.patches.attention import accuracy
-    from sagekit.patches.attention.guard import Guard
+    from sagekit.core.attention import accuracy
+    from sagekit.core.attention.guard import Guard
 
     guard = model.model_options["transformer_options"]["sagekit_attention"].guard
     spent = {"look": [0.0], "sample": [0.0]}
@@ -116,7 +116,7 @@ def by_itself(model, architecture, steps: int) -> tuple[float, float]:
 
 
 def one_call_in(guard) -> int:
-    from sagekit.patches.attention.guard import Guard
+    from sagekit.core.attention.guard import Guard
 
     return Guard.begin(guard).every
 

@@ -28,12 +28,12 @@ def noop(q, k, v, *, mask=None, scale=None):
 
 def sides(skip_reshape: bool) -> tuple[Callable[[], object], Callable[[], object]]:
     """The bare kernel with the views it needs, and the override, on the same tensors."""
-    from sagekit.kernels_check.backend import Backend, Kernel
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.guard import Forward
-    from sagekit.patches.attention.host.override import make_override
-    from sagekit.patches.attention.host.patch import FORWARD_KEY, PATCH_KEY, Patch
-    from sagekit.patches.attention.settings import Settings
+    from sagekit.core.attention.dispatch import Kernels
+    from sagekit.core.attention.guard import Forward
+    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.patch import FORWARD_KEY, PATCH_KEY, Patch
+    from sagekit.core.attention.settings import Settings
+    from sagekit.kernels.backend import Backend, Kernel
 
     class AnyError(Settings):
         budget = float("inf")

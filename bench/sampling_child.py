@@ -46,7 +46,7 @@ def say(kind: str, **facts: Any) -> None:
 def package_versions() -> dict[str, str]:
     """What the pack itself finds, which is more than what pip knows of."""
     load_package()
-    packages = importlib.import_module("sagekit.kernels_check.environment").read_packages(sys.path)
+    packages = importlib.import_module("sagekit.machine").read_packages(sys.path)
     return {name: packages[name].shown for name in PACKAGES if name in packages}
 
 
@@ -94,8 +94,8 @@ def load_package() -> None:
 def load_pack(verdicts: Path) -> None:
     """Load the pack with the verdicts that the parent's kernel check left, where it ran one."""
     load_package()
-    proofs = importlib.import_module("sagekit.patches.attention.proofs")
-    environment = importlib.import_module("sagekit.kernels_check.environment")
+    proofs = importlib.import_module("sagekit.core.attention.proofs")
+    environment = importlib.import_module("sagekit.machine")
     proofs.PROOFS.read(verdicts, environment.read_environment())
 
 
@@ -193,14 +193,14 @@ def forget_compiled_code(choice: str) -> None:
     torch._dynamo.reset()
     clear_inductor_caches()
     if "sagekit" in sys.modules:
-        importlib.import_module("sagekit.patches.compile.compiled").forget()
+        importlib.import_module("sagekit.core.compile.compiled").forget()
 
 
 def calls_of(model: Any) -> dict[str, int] | None:
     """The attention calls of the model's last sampling, by kernel; None where no patch of ours counted."""
     if "sagekit_attention" not in model.model_options["transformer_options"]:
         return None
-    run = importlib.import_module("sagekit.patches.attention.report").runs()[-1]
+    run = importlib.import_module("sagekit.core.attention.report").runs()[-1]
     return run["kernels"] | {f"host: {reason}": calls for reason, calls in run["fallbacks"].items()}
 
 

@@ -62,8 +62,8 @@ def child(arguments: argparse.Namespace) -> None:
 
 def read_times(folder: Path) -> None:
     """What the process before has measured, as a start of ComfyUI reads it."""
-    from sagekit.kernels_check.environment import fingerprint
-    from sagekit.patches.attention import proofs, routes
+    from sagekit.core.attention import proofs, routes
+    from sagekit.machine import fingerprint
 
     file = folder / "sagekit" / routes.FILE_NAME
     file.parent.mkdir(parents=True, exist_ok=True)

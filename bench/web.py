@@ -20,12 +20,12 @@ RUNS, CLASSES, READINGS = 20, 64, 50
 
 def full_report(calls: int) -> None:
     """Counts the runs, each class with its times, its error and every kernel passed over."""
-    report = importlib.import_module("sagekit.patches.attention.report")
-    dispatch = importlib.import_module("sagekit.patches.attention.dispatch")
-    settings = importlib.import_module("sagekit.patches.attention.settings")
-    backends = importlib.import_module("sagekit.kernels_check.backends").backends()
-    call = importlib.import_module("sagekit.kernels_check.call").Call
-    reason = importlib.import_module("sagekit.kernels_check.backend").Reason
+    report = importlib.import_module("sagekit.core.attention.report")
+    dispatch = importlib.import_module("sagekit.core.attention.dispatch")
+    settings = importlib.import_module("sagekit.core.attention.settings")
+    backends = importlib.import_module("sagekit.kernels.families").backends()
+    call = importlib.import_module("sagekit.kernels.call").Call
+    reason = importlib.import_module("sagekit.kernels.backend").Reason
     slower = (reason("slower", "less time than sdpa-cudnn (0.612 ms)", "1.31 ms"),)
     for _ in range(RUNS):
         one = report.Report(settings.Settings("auto", node_id="7"))
@@ -59,11 +59,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10_000)
     arguments = parser.parse_args()
     load_package()
-    web_api = importlib.import_module("sagekit.web_api")
-    environment = importlib.import_module("sagekit.kernels_check.environment").read_environment()
-    importlib.import_module("sagekit.patches.attention.proofs").PROOFS.environment = environment
+    web_api = importlib.import_module("sagekit.app.routes")
+    environment = importlib.import_module("sagekit.machine").read_environment()
+    importlib.import_module("sagekit.core.attention.proofs").PROOFS.environment = environment
     runs = web_api.Runs()
-    importlib.import_module("sagekit.patches.attention.report").listeners.append(runs.write)
+    importlib.import_module("sagekit.core.attention.report").listeners.append(runs.write)
     full_report(arguments.calls)
     routes = {
         "/sagekit/report": runs.as_json,

@@ -32,8 +32,8 @@ def index() -> str | None:
 
 def has_nvidia_gpu() -> bool:
     """Whether NVIDIA's driver is there; asked of the system, since torch is not there yet."""
-    packages.load("sagekit_kernels_check", PACK / "kernels_check")
-    from sagekit_kernels_check.environment import read_environment
+    packages.load("sagekit", PACK)
+    from sagekit.machine import read_environment
 
     return read_environment().driver is not None
 

@@ -2,22 +2,22 @@
 
 import sys
 
-# A script's own folder comes first on sys.path; its select.py would then stand for Python's own.
+# A script's own folder comes first on sys.path; its modules would then stand for others of their names.
 sys.path[:] = [path for path in sys.path if not path.rstrip("/\\").endswith("kernels_check")]
 
 import importlib  # noqa: E402
 import importlib.util  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-_FOLDER = Path(__file__).resolve().parent
-_NAME = "sagekit_kernels_check"
+_PACK = Path(__file__).resolve().parent.parent
+_NAME = "sagekit"
 
 
 def _package(module: str):
-    """A module of this folder, loaded as part of a package by its path."""
+    """A module of the pack, which is loaded as a package by its path."""
     if _NAME not in sys.modules:
         spec = importlib.util.spec_from_file_location(
-            _NAME, _FOLDER / "__init__.py", submodule_search_locations=[str(_FOLDER)]
+            _NAME, _PACK / "__init__.py", submodule_search_locations=[str(_PACK)]
         )
         sys.modules[_NAME] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[_NAME])
@@ -25,7 +25,7 @@ def _package(module: str):
 
 
 # What a process of the pack's own is started with; anything else is the command line.
-_CHILDREN = {"--child": "child", "--imports": "import_child"}
+_CHILDREN = {"--child": "check.child", "--imports": "check.import_child"}
 
 if __name__ == "__main__":
-    sys.exit(_package(_CHILDREN.get(" ".join(sys.argv[1:]), "command")).main())
+    sys.exit(_package(_CHILDREN.get(" ".join(sys.argv[1:]), "kernels_check.command")).main())

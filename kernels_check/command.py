@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from . import check, layout, rules, verdicts
-from .backends import backends
-from .doctor import DoctorError, Plan, backup, explain, failures, make_plan, read_surroundings, verbs
-from .doctor.described import machine_line, surroundings_data
-from .doctor.plan import WELL
-from .doctor.report import block
-from .doctor.text import answer_lines, plan_lines
-from .environment import Environment, read_environment, with_gpus_from_torch
-from .verdicts import REFUSED, Verdict
+from ..check import check, verdicts
+from ..check.verdicts import REFUSED, Verdict
+from ..doctor import rules
+from ..doctor.causes.answer import explain
+from ..doctor.described import machine_line, surroundings_data
+from ..doctor.plan import failures
+from ..doctor.plan.plan import WELL, Plan, make_plan
+from ..doctor.report import block
+from ..doctor.text import answer_lines, plan_lines
+from ..kernels.families import backends
+from ..machine import Environment, layout, read_environment, with_gpus_from_torch
+from ..machine.surroundings import read_surroundings
+from ..machine.user_error import UserError
+from . import backups, verbs
 
 ALL_WELL, SOMETHING_REFUSED, SOMETHING_WRONG, CHECK_FAILED = range(4)
 _PACK = Path(__file__).resolve().parent.parent
@@ -29,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         return _run(_parse(arguments))
-    except DoctorError as error:
+    except UserError as error:
         sys.stderr.write(f"{error}\n")
         return CHECK_FAILED
     except Exception as error:
@@ -41,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
     """One that ends with this command's own code: argparse's would say that a kernel crashed."""
 
     def error(self, message: str):
-        raise DoctorError(f"{message[:1].upper()}{message[1:]}. What there is: --help. Nothing was changed.")
+        raise UserError(f"{message[:1].upper()}{message[1:]}. What there is: --help. Nothing was changed.")
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -63,7 +68,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace) -> int:
     verbs.before_reading(options, _PACK)
     if options.verb is not None:
-        return backup.run(options, _PACK)
+        return backups.run(options, _PACK)
     if options.machine is not None:
         return verbs.for_another(options)
     # The pack as it was started, which may be a link in custom_nodes, and as it is.

@@ -1,38 +1,7 @@
 """The nodes, one file each."""
 
-import functools
-
-from comfy_api.latest import ComfyExtension, io
-
-from .. import web_api
-from ..patches.attention.host import background
-from . import ids, prompts, replacements, values
 from .patch_fp16_accumulation import PatchFP16Accumulation
 from .patch_sage_attention import PatchSageAttention
 from .patch_torch_compile import PatchTorchCompile
 
 NODES = (PatchSageAttention, PatchTorchCompile, PatchFP16Accumulation)
-
-
-class SageKitExtension(ComfyExtension):
-    """What ComfyUI loads from this pack."""
-
-    async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        # Here rather than in on_load, which hosts before 0.13 never call.
-        pages = {ids.own_id(node): ids.plain_id(node) for node in NODES}
-        web_api.register(lambda: ids.taken(NODES), pages)
-        web_api.when_all_packs_are_loaded(_look_at_ids)
-        prompts.watch()
-        web_api.before_each_prompt(_make_readable)
-        background.start()
-        return ids.under_both_ids(NODES)
-
-
-def _make_readable(prompt: object) -> None:
-    values.make_readable(prompt, functools.partial(ids.ours, NODES))
-
-
-async def _look_at_ids() -> None:
-    """A pack that is loaded after this one may take an id."""
-    ids.tell(NODES)
-    await replacements.register()

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..patches import fp16_accumulation
+from ..core import fp16_accumulation
 from . import values
 from ._common import node_id
 

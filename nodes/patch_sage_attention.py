@@ -2,11 +2,11 @@
 
 from comfy_api.latest import io
 
-from ..kernels_check.backends import backends
-from ..kernels_check.select import BUDGETS, DEFAULT_QUALITY
-from ..patches.attention import foreign_names
-from ..patches.attention.host import patch_model
-from ..patches.attention.settings import AUTO, OFF, Settings
+from ..core.attention import foreign_names
+from ..core.attention.model import patch_model
+from ..core.attention.settings import AUTO, OFF, Settings
+from ..kernels.families import backends
+from ..kernels.select import BUDGETS, DEFAULT_QUALITY
 from . import values
 from ._common import advanced, node_id
 

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..patches.compile import Settings, foreign_values, patch_model
-from ..patches.compile.settings import BACKENDS, BLOCKS, DYNAMIC, MODES, WHOLE
+from ..core.compile import Settings, foreign_values, patch_model
+from ..core.compile.settings import BACKENDS, BLOCKS, DYNAMIC, MODES, WHOLE
 from . import values
 from ._common import advanced, node_id
 

@@ -56,10 +56,10 @@ def patched():
 
     patched(attend, previous=an earlier override, settings=..., **facts of the backend)
     """
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.host.override import make_override
-    from sagekit.patches.attention.host.patch import PATCH_KEY, Patch
-    from sagekit.patches.attention.settings import Settings
+    from sagekit.core.attention.dispatch import Kernels
+    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.patch import PATCH_KEY, Patch
+    from sagekit.core.attention.settings import Settings
     from support import fake_kernels
 
     def make(attend=None, previous=None, settings=None, **facts) -> SimpleNamespace:

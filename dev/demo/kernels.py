@@ -1,6 +1,6 @@
 """Kernels for the demo: one that PyTorch really has for CPUs, and stand-ins for what is seen on GPUs.
 
-Loaded twice, as a module of ``kernels_check`` both times: into the pack, and into the check's child process.
+Loaded twice, as a module of the room ``check`` both times: into the pack, and into the check's child process.
 """
 
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .backend import Backend, Kernel, Reason
+from ..kernels.backend import Backend, Kernel, Reason
 from .reference import attention
 
 HEAD_DIM = 64

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-from ...patches.attention import report
-from ...patches.attention.dispatch import Kernels
-from ...patches.attention.guard import Forward
-from ...patches.attention.host.model import guarded
-from ...patches.attention.host.override import make_override
-from ...patches.attention.host.patch import FORWARD_KEY, PATCH_KEY, Patch
-from ...patches.attention.settings import Settings
+from ...core.attention import report
+from ...core.attention.dispatch import Kernels
+from ...core.attention.guard import Forward
+from ...core.attention.model import guarded
+from ...core.attention.override import make_override
+from ...core.attention.patch import FORWARD_KEY, PATCH_KEY, Patch
+from ...core.attention.settings import Settings
 from .model import Model, host_attention
 
 HOST = "ComfyUI's own"

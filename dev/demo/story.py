@@ -8,14 +8,15 @@ from pathlib import Path
 
 import torch
 
-from ... import kernels_check
-from ...kernels_check.backend import Backend, Reason
-from ...kernels_check.backends import backends
-from ...kernels_check.probe import Probe
-from ...kernels_check.verdicts import Verdict
-from ...patches.attention.dispatch import Kernels
-from ...patches.attention.proofs import UNCHECKED
-from ...patches.attention.settings import AUTO, Settings
+from ... import check
+from ...check.probe import Probe
+from ...check.verdicts import Verdict
+from ...core.attention.dispatch import Kernels
+from ...core.attention.proofs import UNCHECKED
+from ...core.attention.settings import AUTO, Settings
+from ...kernels.backend import Backend
+from ...kernels.families import backends
+from ...machine.reason import Reason
 from .model import LOUD_BLOCK, LOUD_STEP, LOUDNESS, ON_CPU, ON_GPU, Model
 from .sampling import HOST, Attempt, Sampled, plain, sample, sample_plain
 
@@ -72,7 +73,7 @@ def _listen() -> list[str]:
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
-    pack = logging.getLogger(kernels_check.__name__.rpartition(".")[0])
+    pack = logging.getLogger(check.__name__.rpartition(".")[0])
     pack.addHandler(handler)
     pack.setLevel(logging.INFO)
     pack.propagate = False
@@ -81,7 +82,7 @@ def _listen() -> list[str]:
 
 def declared() -> tuple[Backend, ...]:
     """The demo's own kernels, as the check's child process declares them."""
-    name = f"{kernels_check.__name__}.demo"
+    name = f"{check.__name__}.demo"
     if name not in sys.modules:
         spec = spec_from_file_location(name, DECLARATIONS)
         sys.modules[name] = module_from_spec(spec)

@@ -95,9 +95,9 @@ def other_wan(attention, tmp_path_factory):
 @pytest.fixture
 def patch_model(monkeypatch):
     """patch_model(model, settings) with the kernels of fake_kernels.in_a_model() and no others."""
-    from sagekit.patches.attention import guard, report
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.host import model as host_model
+    from sagekit.core.attention import guard, report
+    from sagekit.core.attention import model as host_model
+    from sagekit.core.attention.dispatch import Kernels
 
     kernels = {name: fake_kernels.backend(name, **facts) for name, facts in fake_kernels.in_a_model().items()}
     monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels(kernels))
@@ -117,7 +117,7 @@ def compiling(attention, monkeypatch):
 
     import comfy.supported_models  # noqa: F401  It brings every architecture's module.
     import torch
-    from sagekit.patches.compile import compiled, model
+    from sagekit.core.compile import compiled, model
 
     torch._dynamo.reset()
     compiled._models.clear()
@@ -136,7 +136,7 @@ def compile_model(compiling):
 
     It traces, guards and caches as inductor does and computes as uncompiled code does.
     """
-    from sagekit.patches.compile import Settings, patch_model
+    from sagekit.core.compile import Settings, patch_model
 
     def patch(model, node_id=None, **settings):
         return patch_model(model, Settings(**{"backend": "eager", **settings}), node_id)
@@ -147,7 +147,7 @@ def compile_model(compiling):
 @pytest.fixture
 def said(compiling, monkeypatch) -> list[str]:
     """What the compile node says, in order."""
-    from sagekit.patches.compile import watch
+    from sagekit.core.compile import watch
 
     texts = []
 

@@ -6,9 +6,9 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from sagekit.kernels_check import verdicts
-from sagekit.kernels_check.verdicts import OK, Verdict
-from sagekit.patches.attention import proofs
+from sagekit.check import verdicts
+from sagekit.check.verdicts import OK, Verdict
+from sagekit.core.attention import proofs
 
 GPU = "NVIDIA Test GPU"
 
@@ -17,7 +17,7 @@ GPU = "NVIDIA Test GPU"
 def running(attention, monkeypatch, tmp_path):
     """A server of aiohttp's own with a queue of prompts, on a machine with one GPU; none checked yet."""
     from aiohttp import web
-    from sagekit.patches.attention.host import background
+    from sagekit.app import background
 
     tried = []
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from sagekit.patches.attention.host import compiled_before, others
-from sagekit.patches.attention.settings import Settings
+from sagekit.core.attention.settings import Settings
+from sagekit.host import compiled_before, others
 from support.sampling import sample
 
 

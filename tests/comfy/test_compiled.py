@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import report
-from sagekit.patches.attention.host import compiled_before, graph
-from sagekit.patches.attention.host import model as host_model
-from sagekit.patches.attention.settings import Settings
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import graph, report
+from sagekit.core.attention import model as host_model
+from sagekit.core.attention.settings import Settings
+from sagekit.host import compiled_before
 from support.compiling import sample_at
 from support.sampling import STEPS, numbers_blocks, sample
 

@@ -6,7 +6,7 @@ On the CPU, where the operator has GELU by erf: what differs from GELU by tanh i
 import pytest
 import torch
 import torch.nn.functional as functional
-from sagekit.kernels_check.reference import relative_error
+from sagekit.check.reference import relative_error
 
 IN, HIDDEN = 16, 48
 BFLOAT16 = 0.01
@@ -15,7 +15,7 @@ BFLOAT16 = 0.01
 @pytest.fixture
 def linear(attention, monkeypatch):
     """The module under test, told that this is where cuBLAS runs."""
-    from sagekit.patches.compile import linear
+    from sagekit.core.compile import linear
 
     monkeypatch.setattr(linear, "_DEVICE", "cpu")
     yield linear

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
+from sagekit.check.reference import relative_error
 
 HEADS = 2
 # float32 throughout, in which the order of operations is all that differs.
@@ -12,8 +12,8 @@ FLOAT32 = 1e-5
 @pytest.fixture
 def rope(attention):
     """The module under test, where this ComfyUI turns q and k by the operator."""
-    from sagekit.patches.attention.host import graph
-    from sagekit.patches.compile import rope
+    from sagekit.core.attention import graph
+    from sagekit.core.compile import rope
 
     if graph.OPERATOR is None:
         pytest.skip("this torch can not have the attention operator")
@@ -50,7 +50,7 @@ def inputs(length: int = 6, positions: int | None = None, dtype=torch.float32, h
 
 
 def turned_attention(q, k, v, freqs):
-    from sagekit.patches.attention.host import graph
+    from sagekit.core.attention import graph
 
     q, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
     return graph.OPERATOR(q, k, v, None, HEADS, True, False, None, False, False, False)
@@ -77,7 +77,7 @@ def test_one_graph_serves_every_length(compiled):
 
 def joined_attention(q, k, v, freqs, place=2):
     """As a double block of Flux has it: text and image joined before they are turned."""
-    from sagekit.patches.attention.host import graph
+    from sagekit.core.attention import graph
 
     q, k = (torch.cat((one[:, :, :place] * 2, one[:, :, place:] * 3), dim=2) for one in (q, k))
     q, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
@@ -102,7 +102,7 @@ def test_one_graph_serves_every_length_of_joined_parts(compiled):
 
 
 def seen_by_others(q, k, v, freqs):
-    from sagekit.patches.attention.host import graph
+    from sagekit.core.attention import graph
 
     q = torch.cat((q[:, :, :2] * 2, q[:, :, 2:]), dim=2)
     turned, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
@@ -110,7 +110,7 @@ def seen_by_others(q, k, v, freqs):
 
 
 def changed_since(q, k, v, freqs):
-    from sagekit.patches.attention.host import graph
+    from sagekit.core.attention import graph
 
     part = q[:, :, :2] * 2
     q = torch.cat((part, q[:, :, 2:]), dim=2)
@@ -120,7 +120,7 @@ def changed_since(q, k, v, freqs):
 
 
 def joined_by_heads(q, k, v, freqs):
-    from sagekit.patches.attention.host import graph
+    from sagekit.core.attention import graph
 
     q = torch.cat((q[:, :1] * 2, q[:, 1:]), dim=1)
     q, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
@@ -137,7 +137,7 @@ def test_joined_otherwise_they_are_turned_as_one(compiled, function):
 
 
 def test_q_and_k_come_to_the_operator_with_the_length_before_the_heads_in_memory(compiled, monkeypatch):
-    from sagekit.patches.attention.host import graph
+    from sagekit.core.attention import graph
 
     strides = []
 
@@ -152,14 +152,14 @@ def test_q_and_k_come_to_the_operator_with_the_length_before_the_heads_in_memory
 
 
 def looks_at_k_too(q, k, v, freqs):
-    from sagekit.patches.attention.host import graph
+    from sagekit.core.attention import graph
 
     q, k = torch.ops.comfy_kitchen.apply_rope(q, k, freqs)
     return graph.OPERATOR(q, k, v, None, HEADS, True, False, None, False, False, False).sum() + k.view(-1)[0]
 
 
 def turns_the_values(q, k, v, freqs):
-    from sagekit.patches.attention.host import graph
+    from sagekit.core.attention import graph
 
     q, v = torch.ops.comfy_kitchen.apply_rope(q, v, freqs)
     return graph.OPERATOR(q, k, v, None, HEADS, True, False, None, False, False, False)

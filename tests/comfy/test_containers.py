@@ -5,8 +5,8 @@ import weakref
 
 import pytest
 import torch
-from sagekit.patches.attention.guard import Forward
-from sagekit.patches.attention.host.patch import FORWARD_KEY
+from sagekit.core.attention.guard import Forward
+from sagekit.core.attention.patch import FORWARD_KEY
 from support import fake_kernels
 from support.calls import HEADS, qkv
 

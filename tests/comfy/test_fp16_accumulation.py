@@ -30,7 +30,7 @@ def restored():
 
 @pytest.fixture
 def fp16(attention, monkeypatch):
-    from sagekit.patches import fp16_accumulation
+    from sagekit.core import fp16_accumulation
 
     monkeypatch.setattr(fp16_accumulation, "_said", set())
     return fp16_accumulation
@@ -392,7 +392,7 @@ def _sage_override(func, *args, **kwargs):
 def test_the_combination_known_to_give_noise_is_told_and_any_two_of_it_are_not(
     fp16, gpu, wan, patch_model, left_out
 ):
-    from sagekit.patches.attention.settings import Settings
+    from sagekit.core.attention.settings import Settings
 
     options = {"wrappers": {"apply_model": {} if left_out == "compile" else {"torch.compile": [print]}}}
     model = _Gpu(torch.float16, name="WAN21" if left_out == "Flux" else "Flux")

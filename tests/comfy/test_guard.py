@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import guard, report
-from sagekit.patches.attention.dispatch import Kernels
-from sagekit.patches.attention.guard import is_finite
-from sagekit.patches.attention.host import model as host_model
-from sagekit.patches.attention.settings import Settings
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import guard, report
+from sagekit.core.attention import model as host_model
+from sagekit.core.attention.dispatch import Kernels
+from sagekit.core.attention.guard import is_finite
+from sagekit.core.attention.settings import Settings
 from support import fake_kernels
 from support.compiling import lora
 from support.sampling import STEPS, numbers_blocks, sample

@@ -6,8 +6,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.doctor import host_attention
-from sagekit.kernels_check.rules.tables import tables
+from sagekit.doctor.plan import host_attention
+from sagekit.knowledge.tables import tables
 from support import host
 from support.environments import LAPTOP
 

@@ -170,7 +170,7 @@ def test_a_host_without_node_replacement_says_as_ever_that_the_node_is_missing(p
 @pytest.fixture
 def replacements(attention):
     """The module, in this process."""
-    from sagekit.nodes import replacements
+    from sagekit.app import replacements
 
     return replacements
 

@@ -4,12 +4,12 @@ import functools
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import report, routes
-from sagekit.patches.attention.dispatch import Kernels
-from sagekit.patches.attention.host import model as host_model
-from sagekit.patches.attention.host import others
-from sagekit.patches.attention.settings import Settings
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import model as host_model
+from sagekit.core.attention import report, routes
+from sagekit.core.attention.dispatch import Kernels
+from sagekit.core.attention.settings import Settings
+from sagekit.host import others
 from support.sampling import STEPS, sample
 
 CALLS = 4 * STEPS

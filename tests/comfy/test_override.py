@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import torch
-from sagekit.patches.attention.settings import Settings
+from sagekit.core.attention.settings import Settings
 from support import fake_kernels
 from support.calls import EXTRA, HEADS, qkv, recorder
 

@@ -6,8 +6,8 @@ both sides of the usual block sizes, head dims that kernels pad, all three dtype
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention.settings import Settings
+from sagekit.check.reference import relative_error
+from sagekit.core.attention.settings import Settings
 from support import fake_kernels
 from support.plumbing import HEAD_DIMS, HEADS, TOLERANCES, calls, knows_gqa, mask_of, tensors
 

@@ -175,7 +175,7 @@ def test_a_host_without_node_replacement_is_not_touched(plain, host_folder):
 def prompts(attention, monkeypatch):
     """The module in this process, beside a host that has no node but those of its own and ours."""
     import server
-    from sagekit.nodes import prompts
+    from sagekit.app import prompts
 
     class Manager:
         def __init__(self):
@@ -208,7 +208,7 @@ def test_other_nodes_stay_as_they_are(prompts):
 
 def test_a_node_that_another_pack_claimed_first_is_left_to_it(prompts):
     import server
-    from sagekit.nodes.replacements import REPLACEMENTS
+    from sagekit.app.replacements import REPLACEMENTS
 
     class Theirs:
         new_node_id = "SageOfAnotherPack"
@@ -228,7 +228,7 @@ def test_where_our_id_is_another_packs_the_node_gets_the_one_that_is_ours_alone(
 
 def test_an_error_of_ours_leaves_the_prompt_to_the_host_and_is_logged(attention, monkeypatch, caplog):
     import server
-    from sagekit import web_api
+    from sagekit.app import routes as web_api
 
     handlers = []
 

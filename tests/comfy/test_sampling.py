@@ -6,9 +6,9 @@ import weakref
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import report
-from sagekit.patches.attention.settings import Settings
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import report
+from sagekit.core.attention.settings import Settings
 from support.sampling import STEPS, numbers_blocks, sample
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import report
-from sagekit.patches.attention.settings import Settings
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import report
+from sagekit.core.attention.settings import Settings
 from support import tiny_models
 from support.compiling import dual_guider, dual_guider_sample, guided
 from support.sampling import STEPS, sample
@@ -97,7 +97,7 @@ def test_the_memory_of_a_model_returns_when_it_is_dropped(wan, patch_model, tmp_
     """Its weights are held by nobody of ours: no patch, no graph, no quarantine, no report."""
     import comfy.model_management
     import comfy.sd
-    from sagekit.patches import compile as compiling
+    from sagekit.core import compile as compiling
 
     file, _ = tiny_models.write(tmp_path)
     model = comfy.sd.load_diffusion_model(str(file))
@@ -146,7 +146,7 @@ def test_clones_on_two_devices_run_by_the_node_of_their_base(wan, patch_model, t
 
 def test_each_devices_thread_is_guarded_by_itself(wan, patch_model, two_devices, monkeypatch):
     """A kernel that gives NaN on one device only: the other's half stays, and the latent is finite."""
-    from sagekit.patches.attention.host import override
+    from sagekit.core.attention import override
 
     run, calls = override.dispatch.run, Counter()
 

@@ -12,10 +12,10 @@ import weakref
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import report
-from sagekit.patches.attention.settings import Settings as Sage
-from sagekit.patches.compile.settings import Settings
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import report
+from sagekit.core.attention.settings import Settings as Sage
+from sagekit.core.compile.settings import Settings
 from support import tiny_models
 from support.compiling import PROMPTS, SIZES, dual_guider_sample, graphs, lora, sample_at, swapped
 from support.sampling import STEPS, sample
@@ -201,7 +201,7 @@ def test_the_hosts_own_node_and_this_one_take_each_others_place(wan, compile_mod
 
 
 def test_progress_names_the_block_and_the_seconds(wan, compile_model, backend, said, monkeypatch):
-    from sagekit.patches.compile import watch
+    from sagekit.core.compile import watch
 
     ticked = threading.Event()
 
@@ -237,7 +237,7 @@ def test_progress_names_the_block_and_the_seconds(wan, compile_model, backend, s
 def test_a_setting_that_means_nothing_here_or_must_not_be_is_replaced_and_told(
     wan, compile_model, compiling, said, monkeypatch, asked, told
 ):
-    from sagekit.patches.compile import machine
+    from sagekit.core.compile import machine
 
     right, ran = sample(wan), []
 

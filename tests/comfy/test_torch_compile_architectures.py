@@ -42,14 +42,14 @@ def unet(attention):
 
 
 def skip_where_every_guard_is_kept() -> None:
-    from sagekit.patches.compile.compiled import _knows_guard_filter
+    from sagekit.core.compile.compiled import _knows_guard_filter
 
     if not _knows_guard_filter():
         pytest.skip("this torch keeps every guard, and a UNet's blocks look at their numbers")
 
 
 def test_the_blocks_are_found(architecture, built):
-    from sagekit.patches.compile.blocks import find_blocks, kind_of
+    from sagekit.core.compile.blocks import find_blocks, kind_of
 
     found = find_blocks(built.model.diffusion_model)
     assert collections.Counter(type(block).__name__ for block in found) == architecture.blocks

@@ -175,7 +175,7 @@ def test_under_fullgraph_the_limit_is_told_as_what_it_is_and_sizes_that_have_gra
 
 
 def test_a_machine_that_cannot_compile_is_told_before_the_first_try(wan, compile_model, said, monkeypatch):
-    from sagekit.patches.compile import machine
+    from sagekit.core.compile import machine
 
     monkeypatch.setattr(machine, "why_not", lambda *_: "no C++ compiler was found; install one")
     right, before = sample(wan), graphs()

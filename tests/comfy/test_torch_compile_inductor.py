@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import report
-from sagekit.patches.attention.settings import Settings as Sage
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import report
+from sagekit.core.attention.settings import Settings as Sage
 from support.compiling import lora
 from support.sampling import sample
 from support.tiny_architectures import ARCHITECTURES, build, sample_at
@@ -22,7 +22,7 @@ def start(attention, monkeypatch, tmp_path):
     """start(model) -> its latent, compiled as after a start of ComfyUI, and what the node said last."""
     import comfy.ldm.wan.model
     import folder_paths
-    from sagekit.patches.compile import Settings, compiled, patch_model, watch
+    from sagekit.core.compile import Settings, compiled, patch_model, watch
     from torch._inductor.utils import clear_inductor_caches
 
     if shutil.which("g++") is None and shutil.which("clang++") is None:
@@ -86,7 +86,7 @@ def test_where_the_host_chooses_among_pytorchs_kernels_nothing_is_traced_again_f
     wan, start, monkeypatch
 ):
     import comfy.ops
-    from sagekit.patches.compile import compiled
+    from sagekit.core.compile import compiled
     from torch._dynamo.utils import counters
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -109,7 +109,7 @@ def test_where_the_host_chooses_among_pytorchs_kernels_nothing_is_traced_again_f
 
 
 def test_a_missing_compiler_is_found_before_anything_is_compiled(wan, start, monkeypatch):
-    from sagekit.patches.compile import machine
+    from sagekit.core.compile import machine
 
     machine._complete.clear()
     monkeypatch.setenv("PATH", "")
@@ -128,7 +128,7 @@ def test_flux_with_the_attention_node_turns_q_and_k_in_its_own_graph_and_keeps_t
     start, attention, patch_model, monkeypatch
 ):
     import comfy.ldm.flux.math as flux
-    from sagekit.patches.compile import rope
+    from sagekit.core.compile import rope
 
     if "quant_ops.ck" not in inspect.getsource(flux):
         pytest.skip("this ComfyUI turns q and k without Comfy Kitchen")

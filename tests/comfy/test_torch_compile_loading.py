@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
+from sagekit.check.reference import relative_error
 from support import tiny_models
 from support.compiling import graphs, lora
 from support.sampling import STEPS, sample

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import relative_error
+from sagekit.check.reference import relative_error
 from support.compiling import graphs, numbered_blocks, swapped
 from support.sampling import STEPS, numbers_blocks, sample
 

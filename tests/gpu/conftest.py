@@ -44,10 +44,10 @@ def patch_model(attention, monkeypatch):
     """patch_model(model, settings) with the kernels of this machine, and no check before they are used."""
     import weakref
 
-    from sagekit.kernels_check.backends import backends
-    from sagekit.patches.attention import guard, report, routes
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.host import model as host_model
+    from sagekit.core.attention import guard, report, routes
+    from sagekit.core.attention import model as host_model
+    from sagekit.core.attention.dispatch import Kernels
+    from sagekit.kernels.families import backends
 
     kernels = Kernels(backends())
     monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: kernels)

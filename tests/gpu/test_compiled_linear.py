@@ -1,7 +1,7 @@
 """Linear layers as a compiled graph rewrites them, in the cuBLAS of this machine. Needs an NVIDIA GPU."""
 
 import pytest
-from sagekit.kernels_check.reference import relative_error
+from sagekit.check.reference import relative_error
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 if not torch.cuda.is_available() or torch.version.hip is not None:
@@ -60,7 +60,7 @@ def accumulation():
 @pytest.fixture
 def compiled(attention):
     """compiled(function) -> it through the pack's inductor, and how many layers each graph had rewritten."""
-    from sagekit.patches.compile import inductor, linear
+    from sagekit.core.compile import inductor, linear
 
     taken, take_in = [], linear.take_in
 

@@ -1,9 +1,9 @@
 """Every kernel that this GPU and these packages have, against float32 attention. Needs an NVIDIA GPU."""
 
 import pytest
-from sagekit.kernels_check.backends import backends
-from sagekit.kernels_check.probe import Probe
-from sagekit.kernels_check.verdicts import OK
+from sagekit.check.probe import Probe
+from sagekit.check.verdicts import OK
+from sagekit.kernels.families import backends
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 if not torch.cuda.is_available() or torch.version.hip is not None:
@@ -42,10 +42,10 @@ def test_its_declared_tolerance_is_not_idle(probe, name):
 @pytest.mark.parametrize("name", HERE)
 def test_the_patch_runs_it_where_the_host_has_the_right_answer(attention, name):
     """Through the host's own call, in both layouts, against the host's own attention."""
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.host.override import make_override
-    from sagekit.patches.attention.host.patch import PATCH_KEY, Patch
-    from sagekit.patches.attention.settings import Settings
+    from sagekit.core.attention.dispatch import Kernels
+    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.patch import PATCH_KEY, Patch
+    from sagekit.core.attention.settings import Settings
 
     patch = Patch(Settings(name), Kernels(backends()))
     patch.report.begin("test")

@@ -4,8 +4,8 @@ import functools
 from types import SimpleNamespace
 
 import pytest
-from sagekit.kernels_check import reference
-from sagekit.kernels_check.backends import backends
+from sagekit.check import reference
+from sagekit.kernels.families import backends
 from support.plumbing import HEAD_DIMS, HEADS, TOLERANCES, calls
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -39,7 +39,7 @@ def answered_calls(attention, dtype, head_dim) -> list[SimpleNamespace]:
 
 def right_answer(qkv, given, head_dim):
     """Float32 attention, in the form that the call asks for."""
-    from sagekit.patches.attention.host.arguments import broadcastable
+    from sagekit.host.arguments import broadcastable
 
     q, k, v = (
         one if given["skip_reshape"] else one.unflatten(2, (-1, head_dim)).transpose(1, 2) for one in qkv
@@ -54,10 +54,10 @@ def right_answer(qkv, given, head_dim):
 def test_every_form_of_call_runs_on_the_kernel_exactly_enough_or_gives_the_hosts_own_bits(
     attention, head_dim, dtype, name
 ):
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.host.override import make_override
-    from sagekit.patches.attention.host.patch import PATCH_KEY, Patch
-    from sagekit.patches.attention.settings import Settings
+    from sagekit.core.attention.dispatch import Kernels
+    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.patch import PATCH_KEY, Patch
+    from sagekit.core.attention.settings import Settings
 
     patch = Patch(Settings(name), Kernels(backends()))
     options = {"optimized_attention_override": make_override(patch, None), PATCH_KEY: patch}

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.backends import backends
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import report
-from sagekit.patches.attention.settings import Settings
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import report
+from sagekit.core.attention.settings import Settings
+from sagekit.kernels.families import backends
 from support.compiling import sample_at
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -49,8 +49,8 @@ def test_a_kernel_takes_the_calls_of_a_model_and_its_latent_is_near_plains(wan, 
 def test_all_three_nodes_together_are_near_plain_and_leave_torch_as_it_was(
     load_wan, patch_model, kernel, dtype
 ):
-    from sagekit.patches import compile as compiling
-    from sagekit.patches import fp16_accumulation
+    from sagekit.core import compile as compiling
+    from sagekit.core import fp16_accumulation
 
     model = load_wan(dtype)
     plain = run(model)
@@ -94,9 +94,9 @@ def test_values_past_float16_turn_sageattention_1_to_nan_and_the_latent_is_that_
 ):
     """The kernel as its package has it, which casts v to float16; as it is declared here, v is scaled."""
     from sageattention import sageattn
-    from sagekit.kernels_check.backend import Kernel
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.host import model as host_model
+    from sagekit.core.attention import model as host_model
+    from sagekit.core.attention.dispatch import Kernels
+    from sagekit.kernels.backend import Kernel
 
     def attend(q, k, v, *, mask=None, scale=None):
         k = k - k.mean(dim=2, keepdim=True)

@@ -3,11 +3,11 @@
 from collections import Counter
 
 import pytest
-from sagekit.kernels_check import reference
-from sagekit.kernels_check.backends import backends
-from sagekit.kernels_check.reference import relative_error
-from sagekit.patches.attention import report, routes
-from sagekit.patches.attention.settings import Settings
+from sagekit.check import reference
+from sagekit.check.reference import relative_error
+from sagekit.core.attention import report, routes
+from sagekit.core.attention.settings import Settings
+from sagekit.kernels.families import backends
 from support.compiling import guided
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -27,9 +27,9 @@ CLOSE = 0.05
 
 @pytest.mark.parametrize("name", HERE)
 def test_a_kernel_runs_where_the_tensors_are_and_not_on_the_current_gpu(attention, name):
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.host.override import make_override
-    from sagekit.patches.attention.host.patch import PATCH_KEY, Patch
+    from sagekit.core.attention.dispatch import Kernels
+    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.patch import PATCH_KEY, Patch
 
     patch = Patch(Settings(name), Kernels(backends()))
     patch.report.begin("test")
@@ -46,9 +46,9 @@ def test_a_kernel_runs_where_the_tensors_are_and_not_on_the_current_gpu(attentio
 
 
 def test_every_kernel_that_auto_measures_is_timed_on_the_gpu_of_the_call(attention, monkeypatch):
-    from sagekit.patches.attention.dispatch import Kernels
-    from sagekit.patches.attention.host.override import make_override
-    from sagekit.patches.attention.host.patch import PATCH_KEY, Patch
+    from sagekit.core.attention.dispatch import Kernels
+    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.patch import PATCH_KEY, Patch
 
     monkeypatch.setattr(routes, "TIMES", routes.Times())
     patch = Patch(Settings("auto"), Kernels(backends()))
@@ -92,8 +92,8 @@ def test_clones_on_both_gpus_run_by_the_node_of_their_base(wan, patch_model, on_
 
 @pytest.mark.parametrize("kernel", [name for name in HERE if not backends()[name].exact][:1] or ["auto"])
 def test_all_three_nodes_on_both_gpus(wan, patch_model, on_both, kernel):
-    from sagekit.patches import compile as compiling
-    from sagekit.patches import fp16_accumulation
+    from sagekit.core import compile as compiling
+    from sagekit.core import fp16_accumulation
 
     plain = cfg_sample(wan)
     before = torch.backends.cuda.matmul.allow_fp16_accumulation
@@ -109,7 +109,7 @@ def test_all_three_nodes_on_both_gpus(wan, patch_model, on_both, kernel):
 
 def test_a_kernel_that_fails_on_one_gpu_costs_no_image(wan, patch_model, on_both, monkeypatch):
     """NaN from the third call on, on the second GPU alone: its half is run again, the other one's stays."""
-    from sagekit.patches.attention.host import override
+    from sagekit.core.attention import override
 
     quantised = [name for name in HERE if not backends()[name].exact]
     if not quantised:
@@ -132,7 +132,7 @@ def test_a_kernel_that_fails_on_one_gpu_costs_no_image(wan, patch_model, on_both
 
 
 def test_the_guard_reads_samples_of_blocks_that_lie_on_another_gpu_than_the_output():
-    from sagekit.patches.attention.guard import Forward, Guard
+    from sagekit.core.attention.guard import Forward, Guard
 
     guard, forward = Guard(report.Report(Settings("auto")), 0.05), Forward()
     forward.readings = [

@@ -84,6 +84,6 @@ def guided(guider, first, size=(1, 8, 8), tokens: int = 16) -> torch.Tensor:
 
 def swapped(model) -> list[str]:
     """Modules whose forward is covered at this moment."""
-    from sagekit.patches.compile.compiled import is_replaced
+    from sagekit.core.compile.compiled import is_replaced
 
     return [name for name, module in model.model.named_modules() if is_replaced(module)]

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sagekit.kernels_check.doctor import Surroundings, explain, make_plan
-from sagekit.kernels_check.doctor.described import read_machine
-from sagekit.kernels_check.doctor.symptoms import decode
-from sagekit.kernels_check.doctor.text import plan_lines
+from sagekit.doctor.causes.answer import decode, explain
+from sagekit.doctor.described import read_machine
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.doctor.text import plan_lines
+from sagekit.machine.surroundings import Surroundings
 
 FOLDER = Path(__file__).resolve().parent.parent / "cases" / "doctor"
 RIGHT, PARTLY, SILENT, MISLEADING = "right", "partly", "silent", "misleading"

@@ -3,7 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from sagekit.kernels_check.environment import Driver, Environment, Gpu, Package, Python, Torch
+from sagekit.machine import (
+    Driver,
+    Environment,
+    Gpu,
+    Package,
+    Python,
+    Torch,
+)
 
 FORK_MODULES = frozenset({"_qattn_sm80", "_qattn_sm89", "_qattn_sm90", "_fused"})
 PORTABLE = r"C:\ComfyUI_windows_portable\python_embeded\python.exe"

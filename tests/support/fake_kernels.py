@@ -1,8 +1,8 @@
 """Kernels that are plain maths, for tests on any machine, and the wrong ones that every check must catch."""
 
-from sagekit.kernels_check.backend import Backend, Kernel
-from sagekit.kernels_check.call import ADDITIVE_MASK, BOOL_MASK
-from sagekit.kernels_check.reference import attention
+from sagekit.check.reference import attention
+from sagekit.kernels.backend import Backend, Kernel
+from sagekit.kernels.call import ADDITIVE_MASK, BOOL_MASK
 
 CPU_BACKEND = {
     "machine": (),

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from sagekit.kernels_check.environment import Package, read_hub
+from sagekit.machine import Package, read_hub
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 VARIANT = "torch211-cxx11-cu130-x86_64-linux"

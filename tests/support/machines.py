@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from sagekit.kernels_check.backends import declare
-from sagekit.kernels_check.call import Call
-from sagekit.kernels_check.environment import Package
+from sagekit.kernels.call import Call
+from sagekit.kernels.families import declare
+from sagekit.machine import Package
 
 __all__ = ["BLACKWELL", "CALL", "FULL", "HOPPER", "SAGE1", "SAGE2_MODULES", "declare"]
 

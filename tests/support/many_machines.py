@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
-from sagekit.kernels_check.environment import Driver, Environment, Gpu, Package, Python
+from sagekit.machine import Driver, Environment, Gpu, Package, Python
 
 from .environments import LAPTOP, ROCM, SAGE_1, UPSTREAM, linux, sage, windows, with_packages, with_torch
 

@@ -5,8 +5,8 @@ from urllib.parse import unquote
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
-from sagekit.kernels_check.doctor.facts import table
-from sagekit.kernels_check.environment import Environment, Package
+from sagekit.knowledge.facts import table
+from sagekit.machine import Environment, Package
 
 from .environments import FORK_MODULES
 

@@ -2,8 +2,16 @@
 
 from dataclasses import replace
 
-from sagekit.kernels_check.doctor import Surroundings, make_plan
-from sagekit.kernels_check.environment import Driver, Environment, Gpu, Package, Python, Torch
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.machine import (
+    Driver,
+    Environment,
+    Gpu,
+    Package,
+    Python,
+    Torch,
+)
+from sagekit.machine.surroundings import Surroundings
 
 from .environments import (
     H100,

@@ -5,9 +5,9 @@ import os
 import time
 
 import torch
-from sagekit_kernels_check.backend import Backend, Kernel
-from sagekit_kernels_check.call import ADDITIVE_MASK, BOOL_MASK
-from sagekit_kernels_check.reference import attention
+from sagekit.check.reference import attention
+from sagekit.kernels.backend import Backend, Kernel
+from sagekit.kernels.call import ADDITIVE_MASK, BOOL_MASK
 
 
 class _OnCpu(Backend):

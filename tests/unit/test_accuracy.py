@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from sagekit.kernels_check.reference import attention, relative_error
-from sagekit.patches.attention import accuracy
+from sagekit.check.reference import attention, relative_error
+from sagekit.core.attention import accuracy
 from support import fake_kernels
 
 GENERATOR = torch.Generator().manual_seed(3)

@@ -6,13 +6,13 @@ import sys
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.backends import declare, hub
-from sagekit.kernels_check.check import changes, versions_of
-from sagekit.kernels_check.doctor.facts import table
-from sagekit.kernels_check.environment import HUB_SAGE, Places, fingerprint, read_environment, read_hub
-from sagekit.kernels_check.environment.hub import cache_folder
-from sagekit.kernels_check.probe import Probe
-from sagekit.kernels_check.verdicts import NOT_IMPORTABLE, REFUSED
+from sagekit.check.check import changes, versions_of
+from sagekit.check.probe import Probe
+from sagekit.check.verdicts import NOT_IMPORTABLE, REFUSED
+from sagekit.kernels.families import declare, hub
+from sagekit.knowledge.facts import table
+from sagekit.machine import HUB_SAGE, Places, fingerprint, read_environment, read_hub
+from sagekit.machine.hub import cache_folder
 from support.hub import ARCHS, FILES, REVISION, VARIANT, download, install_kernels, packages
 from support.machines import BLACKWELL, CALL, HOPPER
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from sagekit.kernels_check.backend import Reason
-from sagekit.kernels_check.backends import declare
-from sagekit.kernels_check.call import Call
-from sagekit.kernels_check.environment import Package
+from sagekit.kernels.call import Call
+from sagekit.kernels.families import declare
+from sagekit.machine import Package
+from sagekit.machine.reason import Reason
 from support.machines import BLACKWELL, CALL, FULL, HOPPER, SAGE1, SAGE2_MODULES
 
 # Workflows are saved with these names: none is ever renamed or removed.

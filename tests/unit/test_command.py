@@ -9,10 +9,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sagekit.check.verdicts import (
+    CRASHED,
+    NOT_IMPORTABLE,
+    OK,
+    REFUSED,
+    TIMED_OUT,
+    WRONG,
+    Verdict,
+)
 from sagekit.kernels_check import command
-from sagekit.kernels_check.doctor import Surroundings
-from sagekit.kernels_check.environment import Package
-from sagekit.kernels_check.verdicts import CRASHED, NOT_IMPORTABLE, OK, REFUSED, TIMED_OUT, WRONG, Verdict
+from sagekit.machine import Package
+from sagekit.machine.surroundings import Surroundings
 from support.environments import PLAIN_WINDOWS, WINDOWS_313, with_packages
 
 FOLDER = Path(__file__).resolve().parents[2] / "kernels_check"

@@ -1,6 +1,6 @@
 """What counts as a transformer block, in networks built as ComfyUI's are."""
 
-from sagekit.patches.compile.blocks import find_blocks, kind_of
+from sagekit.core.compile.blocks import find_blocks, kind_of
 from torch import nn
 
 

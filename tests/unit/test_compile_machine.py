@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 import torch._dynamo.exc
-from sagekit.patches.compile import machine
-from sagekit.patches.compile.settings import Settings
+from sagekit.core.compile import machine
+from sagekit.core.compile.settings import Settings
 
 CUDA = torch.device("cuda", 0)
 HALF = (torch.float16,)

@@ -2,8 +2,16 @@
 
 import pytest
 import torch._inductor
-from sagekit.patches.compile.compiled import _inductor_options
-from sagekit.patches.compile.settings import BACKENDS, BLOCKS, DYNAMIC, MODES, WHOLE, Settings, understood
+from sagekit.core.compile.compiled import _inductor_options
+from sagekit.core.compile.settings import (
+    BACKENDS,
+    BLOCKS,
+    DYNAMIC,
+    MODES,
+    WHOLE,
+    Settings,
+    understood,
+)
 
 
 @pytest.mark.parametrize("mode", [*MODES, "lite"])

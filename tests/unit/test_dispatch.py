@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sagekit.kernels_check.backend import Kernel
-from sagekit.kernels_check.call import Call
-from sagekit.patches.attention import dispatch
-from sagekit.patches.attention.settings import Settings
+from sagekit.core.attention import dispatch
+from sagekit.core.attention.settings import Settings
+from sagekit.kernels.backend import Kernel
+from sagekit.kernels.call import Call
 from support import fake_kernels
 
 CALL = Call(1, 2, 2, 16, 16, 8, "float32", "cpu")

@@ -5,13 +5,15 @@ from dataclasses import replace
 from functools import lru_cache
 
 import pytest
-from sagekit.kernels_check import rules
-from sagekit.kernels_check.doctor import explain, make_plan, outcome, wheel
-from sagekit.kernels_check.doctor.facts import table
-from sagekit.kernels_check.doctor.quoting import shown
-from sagekit.kernels_check.doctor.step import Step
-from sagekit.kernels_check.doctor.text import plan_lines
-from sagekit.kernels_check.environment import Environment, Torch
+from sagekit.doctor import rules
+from sagekit.doctor.causes.answer import explain
+from sagekit.doctor.commands.quoting import shown
+from sagekit.doctor.plan import outcome, wheel
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.doctor.plan.step import Step
+from sagekit.doctor.text import plan_lines
+from sagekit.knowledge.facts import table
+from sagekit.machine import Environment, Torch
 from support.many_machines import machines
 from support.pip_stand_in import carried_out, versions
 

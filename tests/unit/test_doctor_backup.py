@@ -11,8 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sagekit.backup import disk, exchange, processes, snapshot, swap, tree
+from sagekit.backup.place import find
+from sagekit.kernels_check import backups as verbs
 from sagekit.kernels_check import command
-from sagekit.kernels_check.doctor.backup import disk, exchange, find, processes, snapshot, swap, tree, verbs
 
 WRITES = {"os.mkdir", "os.link", "os.rename", "os.symlink", "os.chmod", "os.utime", "open"}
 EVENTS = WRITES | {"os.remove", "os.rmdir", "os.truncate"}

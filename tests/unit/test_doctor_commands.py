@@ -6,10 +6,12 @@ import posixpath
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.doctor import Surroundings, explain, make_plan
-from sagekit.kernels_check.doctor.quoting import NotTypedError, for_sh, for_windows, in_batch
-from sagekit.kernels_check.doctor.remove import REMOVE
-from sagekit.kernels_check.environment import Environment, Package
+from sagekit.doctor.causes.answer import explain
+from sagekit.doctor.commands.quoting import NotTypedError, for_sh, for_windows, in_batch
+from sagekit.doctor.commands.remove import REMOVE
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.machine import Environment, Package
+from sagekit.machine.surroundings import Surroundings
 from support import shells
 from support.environments import WINDOWS_313, with_packages
 from support.planned import ALL, KAGGLE, MACHINES, PLANS, PORTABLE, VENV, on_linux, on_windows, portable

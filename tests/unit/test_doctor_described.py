@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sagekit.kernels_check.doctor import DoctorError, Surroundings, described, make_plan
-from sagekit.kernels_check.doctor.report import block
+from sagekit.doctor import described
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.doctor.report import block
+from sagekit.machine.surroundings import Surroundings
+from sagekit.machine.user_error import UserError
 from support import environments
 
 FOLDER = Path(__file__).resolve().parents[2] / "kernels_check"
@@ -127,7 +130,7 @@ def test_what_this_machine_itself_prints_is_read(tmp_path):
 def test_a_text_that_describes_no_machine_is_refused_in_one_line(tmp_path, text, words):
     file = tmp_path / "machine.json"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(DoctorError, match="describes no machine") as refused:
+    with pytest.raises(UserError, match="describes no machine") as refused:
         described.read_machine(file)
     assert words in str(refused.value) and "\n" not in str(refused.value)
 
@@ -142,5 +145,5 @@ def test_nothing_is_tried_written_or_kept_for_another_machine(tmp_path, other):
 
 def test_a_file_that_is_none_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "absent.json"):
-        with pytest.raises(DoctorError, match="at most 4 MiB"):
+        with pytest.raises(UserError, match="at most 4 MiB"):
             described.read_machine(path)

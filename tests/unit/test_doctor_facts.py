@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.doctor import explain, make_plan
-from sagekit.kernels_check.doctor.events import events
-from sagekit.kernels_check.doctor.paste import read
-from sagekit.kernels_check.doctor.situation import fits, situation
-from sagekit.kernels_check.doctor.told import Told, read_facts
+from sagekit.doctor.causes.answer import explain
+from sagekit.doctor.causes.situation import fits, situation
+from sagekit.doctor.paste.events import events
+from sagekit.doctor.paste.paste import read
+from sagekit.doctor.paste.told import Told, read_facts
+from sagekit.doctor.plan.plan import make_plan
 from support.environments import PLAIN_WINDOWS, WINDOWS_312
 
 WINDOWS_LOG = """\

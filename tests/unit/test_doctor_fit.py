@@ -3,10 +3,18 @@
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.doctor import failures, make_plan, outcome
-from sagekit.kernels_check.doctor.host_attention import given
-from sagekit.kernels_check.environment import Gpu, Package
-from sagekit.kernels_check.verdicts import CRASHED, NOT_IMPORTABLE, OK, REFUSED, WRONG, Verdict
+from sagekit.check.verdicts import (
+    CRASHED,
+    NOT_IMPORTABLE,
+    OK,
+    REFUSED,
+    WRONG,
+    Verdict,
+)
+from sagekit.doctor.plan import failures, outcome
+from sagekit.doctor.plan.host_attention import given
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.machine import Gpu, Package
 from support.environments import (
     H100,
     KAGGLE_T4,

@@ -18,13 +18,24 @@ from types import SimpleNamespace
 
 import pytest
 from packaging import tags
-from sagekit.kernels_check.doctor import DoctorError, Surroundings, make_plan, read_surroundings, verbs, wheel
-from sagekit.kernels_check.doctor.fix import write_fix
-from sagekit.kernels_check.doctor.launcher import write_launcher
-from sagekit.kernels_check.doctor.quoting import shown
-from sagekit.kernels_check.doctor.step import Step
-from sagekit.kernels_check.environment import Driver, Environment, Gpu, Package, Python, Torch
-from sagekit.kernels_check.layout import Layout
+from sagekit.doctor.commands.quoting import shown
+from sagekit.doctor.plan import wheel
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.doctor.plan.step import Step
+from sagekit.doctor.scripts.fix import write_fix
+from sagekit.doctor.scripts.launcher import write_launcher
+from sagekit.kernels_check import verbs
+from sagekit.machine import (
+    Driver,
+    Environment,
+    Gpu,
+    Package,
+    Python,
+    Torch,
+)
+from sagekit.machine.layout import Layout
+from sagekit.machine.surroundings import Surroundings, read_surroundings
+from sagekit.machine.user_error import UserError
 from support import shells
 from support.environments import PLAIN_WINDOWS, WINDOWS_312, WINDOWS_313, sage, with_packages
 
@@ -333,11 +344,11 @@ def test_it_overwrites_only_what_it_wrote_and_nobody_changed(tmp_path):
     write_fix(file, plan, PLAIN_WINDOWS, PACK)
     assert file.read_bytes() == first
     file.write_bytes(first + b"rem mine\r\n")
-    with pytest.raises(DoctorError, match="not as this check wrote it"):
+    with pytest.raises(UserError, match="not as this check wrote it"):
         write_fix(file, plan, PLAIN_WINDOWS, PACK)
     assert file.read_bytes() == first + b"rem mine\r\n"
     file.write_text("@echo off\n")
-    with pytest.raises(DoctorError, match="nothing was written"):
+    with pytest.raises(UserError, match="nothing was written"):
         write_fix(file, plan, PLAIN_WINDOWS, PACK)
     assert file.read_text() == "@echo off\n"
 
@@ -348,14 +359,14 @@ def test_it_overwrites_only_what_it_wrote_and_nobody_changed(tmp_path):
 )
 def test_where_it_can_not_write_it_says_so_and_leaves_nothing(tmp_path, name, words):
     (tmp_path / "folder.bat").mkdir()
-    with pytest.raises(DoctorError, match=words):
+    with pytest.raises(UserError, match=words):
         write_fix(tmp_path / name, make_plan(PLAIN_WINDOWS, PORTABLE), PLAIN_WINDOWS, PACK)
     assert [file.name for file in tmp_path.rglob("*")] == ["folder.bat"]
 
 
 def test_nothing_is_written_while_something_must_be_put_right_by_hand(tmp_path):
     around = replace(PORTABLE, packages_writable=False)
-    with pytest.raises(DoctorError, match="site-packages that you may write to"):
+    with pytest.raises(UserError, match="site-packages that you may write to"):
         write_fix(tmp_path / "fix.bat", make_plan(PLAIN_WINDOWS, around), PLAIN_WINDOWS, PACK)
     assert not list(tmp_path.iterdir())
 
@@ -593,7 +604,7 @@ def test_under_wine_the_portable_launch_file_starts_comfyui_from_any_folder(wine
 def test_a_launch_file_never_replaces_a_stock_one(tmp_path):
     comfyui = portable_folder(tmp_path)
     stock = comfyui.parent / "run_nvidia_gpu.bat"
-    with pytest.raises(DoctorError, match="is there already"):
+    with pytest.raises(UserError, match="is there already"):
         write_launcher(stock, WINDOWS_313, replace(PORTABLE, comfyui=str(comfyui)), flag=False)
     assert stock.read_text() == "stock"
 
@@ -651,7 +662,7 @@ def test_with_a_base_directory_it_lies_there_and_names_it_and_the_user_folder(tm
     options = ["--base-directory", str(base), "--user-directory", str(tmp_path / "users")]
     assert done.stdout == f"{comfyui}\n{[*options, '--use-sage-attention']}\n"
     unknown = Surroundings(base=str(base))
-    with pytest.raises(DoctorError, match="not known until ComfyUI has run"):
+    with pytest.raises(UserError, match="not known until ComfyUI has run"):
         write_launcher(None, environment(Path(sys.executable)), unknown, flag=False)
 
 
@@ -737,7 +748,7 @@ def test_under_wine_the_lines_of_a_plan_run_from_the_folder_that_it_names(wine):
 
 
 def test_without_a_comfyui_there_is_no_launch_file():
-    with pytest.raises(DoctorError, match="in no ComfyUI"):
+    with pytest.raises(UserError, match="in no ComfyUI"):
         write_launcher(None, WINDOWS_313, PORTABLE, flag=False)
 
 

@@ -1,8 +1,7 @@
 """Logs as people paste them: colours, broken lines, code pages, and much around the one line that matters."""
 
 import pytest
-from sagekit.kernels_check.doctor import explain
-from sagekit.kernels_check.doctor.symptoms import decode
+from sagekit.doctor.causes.answer import decode, explain
 
 COLOURED = """\
 \x1b[36mgot prompt\x1b[0m

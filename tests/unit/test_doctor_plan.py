@@ -13,12 +13,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
-from sagekit.kernels_check import doctor
-from sagekit.kernels_check.doctor import make_plan, plan, wheel
-from sagekit.kernels_check.doctor.facts import table
-from sagekit.kernels_check.doctor.text import plan_lines
-from sagekit.kernels_check.environment import Environment, Gpu, Package, Python
-from sagekit.kernels_check.rules.tables import tables
+from sagekit.doctor import values
+from sagekit.doctor.plan import plan, wheel
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.doctor.text import plan_lines
+from sagekit.knowledge.facts import table
+from sagekit.knowledge.tables import tables
+from sagekit.machine import Environment, Gpu, Package, Python
 from support.environments import (
     RTX_4090,
     WELL_MATCHED,
@@ -241,7 +242,7 @@ def test_the_data_are_ready_for_json(name):
 
 
 def test_the_plain_function_reads_this_machine_and_answers_for_json():
-    data = doctor.plan_data(RTX_4090)
+    data = values.plan_data(RTX_4090)
     assert json.loads(json.dumps(data))["outcome"] in (plan.NOT_JUDGED, plan.REPAIR)
 
 

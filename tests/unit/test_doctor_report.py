@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from sagekit.kernels_check.doctor.report import block, names_to_hide, redact
+from sagekit.doctor.report import block
+from sagekit.machine.redaction import names_to_hide, redact
 
 COMFYUI = Path("/data/people/ann/ComfyUI")
 

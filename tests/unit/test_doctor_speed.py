@@ -6,17 +6,11 @@ from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
-from sagekit.kernels_check.doctor import (
-    building,
-    explain,
-    knowledge,
-    loading,
-    paste,
-    raising,
-    situation,
-    told,
-)
-from sagekit.kernels_check.doctor.facts import table
+from sagekit.doctor.causes import situation
+from sagekit.doctor.causes import symptom as knowledge
+from sagekit.doctor.causes.answer import explain
+from sagekit.doctor.paste import building, loading, paste, raising, told
+from sagekit.knowledge.facts import table
 
 try:
     from re import _parser as parser

@@ -5,13 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sagekit.kernels_check.doctor import DoctorError, Surroundings, other_python, read_surroundings, uv
-from sagekit.kernels_check.doctor.dll import file_version
-from sagekit.kernels_check.doctor.findings import findings
-from sagekit.kernels_check.doctor.plan import REPAIR, make_plan
-from sagekit.kernels_check.doctor.surroundings import Around
-from sagekit.kernels_check.environment import InstalledFile, Package
-from sagekit.kernels_check.layout import Layout
+from sagekit.doctor.plan import uv
+from sagekit.doctor.plan.findings import findings
+from sagekit.doctor.plan.plan import REPAIR, make_plan
+from sagekit.kernels_check import other_python
+from sagekit.machine import InstalledFile, Package
+from sagekit.machine.dll import file_version
+from sagekit.machine.layout import Layout
+from sagekit.machine.surroundings import Around, Surroundings, read_surroundings
+from sagekit.machine.user_error import UserError
 from support.environments import LAPTOP, PLAIN_WINDOWS, RTX_4090, WINDOWS_313, sage, with_packages
 
 PORTABLE = Surroundings(kind="portable", folder=r"C:\portable\python_embeded")
@@ -337,7 +339,7 @@ def test_this_very_machine_can_be_read():
 
 
 def test_a_folder_without_a_python_is_none(tmp_path):
-    with pytest.raises(DoctorError, match="is no Python environment"):
+    with pytest.raises(UserError, match="is no Python environment"):
         other_python.expect(tmp_path, Path("/pack"))
 
 
@@ -349,7 +351,7 @@ def test_another_python_is_answered_with_the_line_that_starts_it(tmp_path, place
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("")
     for named in (tmp_path, file):
-        with pytest.raises(DoctorError, match="is another Python") as error:
+        with pytest.raises(UserError, match="is another Python") as error:
             other_python.expect(named, Path("/pack"), "/usr/bin/python3")
         assert f"{file} -s /pack/kernels_check" in str(error.value)
         other_python.expect(named, Path("/pack"), str(file))

@@ -5,8 +5,11 @@ import json
 import re
 
 import pytest
-from sagekit.kernels_check.doctor import explain, make_plan, paste, situation
-from sagekit.kernels_check.doctor.facts import table
+from sagekit.doctor.causes import situation
+from sagekit.doctor.causes.answer import explain
+from sagekit.doctor.paste import paste
+from sagekit.doctor.plan.plan import make_plan
+from sagekit.knowledge.facts import table
 from support.environments import PLAIN_WINDOWS, WINDOWS_312, WINDOWS_313, sage, with_packages
 
 ROWS = table("symptoms")["symptoms"]

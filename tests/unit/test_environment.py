@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sagekit.kernels_check import environment
-from sagekit.kernels_check.environment import (
+from sagekit import machine as environment
+from sagekit.machine import (
     Driver,
     Environment,
     Gpu,
@@ -317,7 +317,7 @@ spec = importlib.util.spec_from_file_location("sagekit", sys.argv[1] + "/__init_
 module = importlib.util.module_from_spec(spec)
 sys.modules["sagekit"] = module
 spec.loader.exec_module(module)
-from sagekit.kernels_check.environment import fingerprint, read_environment
+from sagekit.machine import fingerprint, read_environment
 found = read_environment()
 loaded = sorted({"torch", "numpy", "triton", "sageattention", "platform"} & set(sys.modules))
 print(json.dumps([found.as_data(), fingerprint(found), loaded]))

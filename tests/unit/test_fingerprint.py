@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.environment import (
+from sagekit.machine import (
     Environment,
     InstalledFile,
     Pack,
@@ -71,18 +71,18 @@ def test_a_fingerprint_is_short_and_made_of_any_machine():
 @pytest.mark.parametrize(
     ("path", "text", "same"),
     [
-        ("kernels_check/probe.py", "b = 2\n", False),
-        ("kernels_check/more/new.py", "", False),
+        ("check/probe.py", "b = 2\n", False),
+        ("kernels/families/new.py", "", False),
         ("pyproject.toml", 'version = "0.2.0"\n', False),
-        ("kernels_check/probe.py", "a = 1\r\n", True),
-        ("kernels_check/data/versions.json", "{}", True),
+        ("check/probe.py", "a = 1\r\n", True),
+        ("knowledge/versions.json", "{}", True),
         ("nodes/patch.py", "c = 3\n", True),
     ],
 )
 def test_the_code_of_the_check_and_the_version_of_the_pack_are_part_of_it(tmp_path, path, text, same):
     pack = tmp_path / "pack"
     places = Places(pack=pack, hub_cache=str(tmp_path))
-    write(pack, {"pyproject.toml": 'version = "0.1.0"\n', "kernels_check/probe.py": "a = 1\n"})
+    write(pack, {"pyproject.toml": 'version = "0.1.0"\n', "check/probe.py": "a = 1\n"})
     before = read_environment(places=places)
     (pack / path).parent.mkdir(parents=True, exist_ok=True)
     (pack / path).write_bytes(text.encode())

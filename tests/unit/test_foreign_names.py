@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from sagekit.kernels_check.backends import backends
-from sagekit.patches.attention import foreign_names
-from sagekit.patches.attention.settings import AUTO, OFF, Settings
-from sagekit.patches.compile import settings as compile_settings
-from sagekit.patches.compile.foreign_values import compile_of, dynamic_of
+from sagekit.core.attention import foreign_names
+from sagekit.core.attention.settings import AUTO, OFF, Settings
+from sagekit.core.compile import settings as compile_settings
+from sagekit.core.compile.foreign_values import compile_of, dynamic_of
+from sagekit.kernels.families import backends
 
 # The modes of KJNodes' node as of 2026-08.
 MODES = {

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from sagekit.kernels_check.backends._half_range import ACCUMULATED, CAST, undo, within  # noqa: E402
+from sagekit.kernels.families._half_range import ACCUMULATED, CAST, undo, within  # noqa: E402
 
 
 @pytest.mark.parametrize("largest", [1.0, 65280.0, 65504.0, 65536.0, 1e6, 3e38])

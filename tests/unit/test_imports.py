@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from sagekit.kernels_check import import_guard, imports, startup
-from sagekit.kernels_check.environment import Environment, Torch
-from sagekit.kernels_check.verdicts import CRASHED, NOT_IMPORTABLE, OK, TIMED_OUT, Verdict
+from sagekit.app import import_guard, startup
+from sagekit.check import imports
+from sagekit.check.verdicts import CRASHED, NOT_IMPORTABLE, OK, TIMED_OUT, Verdict
+from sagekit.machine import Environment, Torch
 from support import kernel_packages
 from support.kernel_packages import FAULT_WORDS, FAULTS
 

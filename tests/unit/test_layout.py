@@ -6,9 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sagekit.kernels_check import command, layout
-from sagekit.kernels_check.layout import FILE_NAME, Layout
-from sagekit.kernels_check.verdicts import OK, Verdict
+from sagekit.check.verdicts import OK, Verdict
+from sagekit.kernels_check import command
+from sagekit.machine import layout
+from sagekit.machine.layout import FILE_NAME, Layout
 
 
 def folder(path: Path, *files: str) -> Path:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sagekit.kernels_check import environment, rules
-from sagekit.kernels_check.backends import declare
-from sagekit.kernels_check.doctor.plan import NOT_JUDGED, WELL, make_plan
-from sagekit.kernels_check.environment import Package, fingerprint, read_packages
-from sagekit.kernels_check.probe import Probe
-from sagekit.kernels_check.verdicts import OK, WRONG
+from sagekit import machine as environment
+from sagekit.check.probe import Probe
+from sagekit.check.verdicts import OK, WRONG
+from sagekit.doctor import rules
+from sagekit.doctor.plan.plan import NOT_JUDGED, WELL, make_plan
+from sagekit.kernels.families import declare
+from sagekit.machine import Package, fingerprint, read_packages
 from support import kernel_packages
 from support.environments import KAGGLE_T4, RTX_2080, RTX_4090, WELL_MATCHED, install, with_packages, write
 

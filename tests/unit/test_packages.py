@@ -1,8 +1,8 @@
 """What is read of the installed packages, from files alone."""
 
 import pytest
-from sagekit.kernels_check import environment
-from sagekit.kernels_check.environment import Build, Package, fork
+from sagekit import machine as environment
+from sagekit.machine import Build, Package, fork
 from support.environments import install, write
 
 

@@ -4,8 +4,15 @@ import time
 from pathlib import Path
 
 import pytest
-from sagekit.kernels_check.probe import Probe
-from sagekit.kernels_check.verdicts import CRASHED, NOT_IMPORTABLE, OK, REFUSED, TIMED_OUT, WRONG
+from sagekit.check.probe import Probe
+from sagekit.check.verdicts import (
+    CRASHED,
+    NOT_IMPORTABLE,
+    OK,
+    REFUSED,
+    TIMED_OUT,
+    WRONG,
+)
 
 pytest.importorskip("torch", reason="the probe's child needs torch, which is not installed")
 

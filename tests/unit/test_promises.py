@@ -9,10 +9,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACK = [
-    path for folder in ("kernels_check", "nodes", "patches") for path in sorted((ROOT / folder).rglob("*.py"))
-] + [ROOT / "__init__.py", ROOT / "web_api.py"]
-EXCHANGE = ROOT / "kernels_check" / "doctor" / "backup" / "exchange.py"
+# The rooms of the pack, and which others each may read: the picture in ARCHITECTURE.md.
+ROOMS = {
+    "machine": set(),
+    "knowledge": {"machine"},
+    "kernels": {"machine"},
+    "check": {"kernels", "machine"},
+    "backup": {"machine"},
+    "doctor": {"check", "kernels", "knowledge", "machine"},
+    "host": {"kernels", "machine"},
+    "core": {"host", "check", "kernels", "machine"},
+    "nodes": {"core", "kernels"},
+    "kernels_check": {"backup", "doctor", "check", "kernels", "machine"},
+    "app": {"nodes", "core", "doctor", "check", "kernels", "machine"},
+}
+PACK = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+PACK += [ROOT / "__init__.py", ROOT / "prestartup_script.py"]
+EXCHANGE = ROOT / "backup" / "exchange.py"
 
 IMPORT_IN_A_CHILD = """
 import importlib, importlib.util, socket, subprocess, sys
@@ -35,7 +48,7 @@ print(sorted(new & set(heavy.split())))
 """
 
 
-@pytest.mark.parametrize("module", ["", "sagekit.kernels_check.backends"])
+@pytest.mark.parametrize("module", ["", "sagekit.kernels.families"])
 def test_importing_it_loads_no_kernel_no_torch_and_opens_nothing(module):
     command = [sys.executable, "-I", "-c", IMPORT_IN_A_CHILD, str(ROOT), module]
     child = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -55,7 +68,7 @@ def names_used(path: Path):
 @pytest.mark.parametrize("path", PACK, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_installs_runs_or_evaluates_anything(path):
     used = set(names_used(path))
-    if path == ROOT / "kernels_check" / "process.py":
+    if path == ROOT / "check" / "process.py":
         used.discard("subprocess")  # The one place: this Python, fixed arguments, no shell.
     if path == EXCHANGE:
         used.discard("ctypes")  # The one call of the C library that Python lacks: see the next test.
@@ -67,14 +80,28 @@ def test_of_the_c_library_one_call_is_used_that_renames():
     assert text.count("CDLL") == 1 and "ctypes.CDLL(None).renameat2\n" in text
 
 
-def test_arrows_run_one_way():
-    allowed = {"kernels_check": {"kernels_check"}, "patches": {"patches", "kernels_check"}}
-    for folder, may in allowed.items():
-        for path in (ROOT / folder).rglob("*.py"):
-            depth = len(path.relative_to(ROOT).parts) - 1
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ImportFrom) and node.level > depth:
-                    assert (node.module or "").partition(".")[0] in may, path
+def rooms_read(path: Path):
+    """The rooms that a file imports from, its own left out."""
+    own = path.relative_to(ROOT).parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == len(own):
+            named = node.module.split(".") if node.module else [alias.name for alias in node.names]
+            yield from {named[0]} if node.module else named
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_arrows_run_one_way(room):
+    read = {
+        (path.relative_to(ROOT), other) for path in (ROOT / room).rglob("*.py") for other in rooms_read(path)
+    }
+    assert not {(path, other) for path, other in read if other not in ROOMS[room]}
+
+
+def test_every_folder_with_code_is_a_room():
+    tools = {"bench", "dev", "tests"}
+    told = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    folders = {name.split("/")[0] for name in told.stdout.splitlines() if "/" in name}
+    assert folders - tools in (set(), set(ROOMS))
 
 
 def test_nothing_heavy_is_ever_a_dependency():

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.doctor import explain
-from sagekit.kernels_check.verdicts import OK, WRONG, Stored, Verdict
-from sagekit.patches.attention import dispatch, proofs
-from sagekit.patches.attention.settings import Settings
+from sagekit.app.background import explained
+from sagekit.check.verdicts import OK, WRONG, Stored, Verdict
+from sagekit.core.attention import dispatch, proofs
+from sagekit.core.attention.settings import Settings
+from sagekit.doctor.causes.answer import explain
 from support.machines import FULL, HOPPER, declare
 
 GPU = "NVIDIA H100 80GB HBM3"
@@ -120,7 +121,7 @@ def test_the_background_check_says_what_a_known_error_means(monkeypatch, caplog)
 
     monkeypatch.setattr(proofs.check, "check", check)
     with caplog.at_level("INFO"):
-        proofs.check_missing({GPU: "cuda:0"}, lambda: None, lambda: None)
+        proofs.check_missing({GPU: "cuda:0"}, lambda: None, lambda: None, explained)
     (answer,) = explain(error)
     assert [one.getMessage() for one in caplog.records][1:] == [
         f"SageKit: {error}: {answer.cause} {answer.fix}"

@@ -5,13 +5,13 @@ import logging
 import threading
 
 import pytest
-from sagekit import web_api
-from sagekit.kernels_check.backend import Reason
-from sagekit.kernels_check.call import Call
-from sagekit.patches import messages
-from sagekit.patches.attention import report
-from sagekit.patches.attention.dispatch import Plan
-from sagekit.patches.attention.settings import Settings
+from sagekit.app import routes as web_api
+from sagekit.core import messages
+from sagekit.core.attention import report
+from sagekit.core.attention.dispatch import Plan
+from sagekit.core.attention.settings import Settings
+from sagekit.kernels.call import Call
+from sagekit.machine.reason import Reason
 
 CALL = Call(1, 40, 40, 32760, 32760, 128, "bfloat16", "cuda", (9, 0))
 KERNEL = Plan(name="sage2-int8-fp8-sm90", call=CALL)

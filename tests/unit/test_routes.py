@@ -4,12 +4,12 @@ import json
 import threading
 
 import pytest
-from sagekit.kernels_check.backend import Kernel
-from sagekit.kernels_check.call import Call
-from sagekit.patches.attention import routes
-from sagekit.patches.attention.dispatch import Kernels, plan
-from sagekit.patches.attention.routes import Bench, Times, settle
-from sagekit.patches.attention.settings import Settings
+from sagekit.core.attention import routes
+from sagekit.core.attention.dispatch import Kernels, plan
+from sagekit.core.attention.routes import Bench, Times, settle
+from sagekit.core.attention.settings import Settings
+from sagekit.kernels.backend import Kernel
+from sagekit.kernels.call import Call
 from support import fake_kernels
 
 CALL = Call(1, 24, 24, 4608, 4608, 128, "bfloat16", "cuda", (9, 0), "NVIDIA Test GPU")

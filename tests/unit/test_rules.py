@@ -7,8 +7,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from sagekit.kernels_check import rules
-from sagekit.kernels_check.environment import Driver, Environment, Gpu, Package, Python, Torch
+from sagekit.doctor import rules
+from sagekit.knowledge import tables
+from sagekit.machine import (
+    Driver,
+    Environment,
+    Gpu,
+    Package,
+    Python,
+    Torch,
+)
 from support.environments import (
     A100,
     H100,
@@ -32,7 +40,7 @@ from support.environments import (
     with_torch,
 )
 
-DATA = Path(rules.__file__).resolve().parent.parent / "data" / "versions.json"
+DATA = Path(tables.__file__).resolve().parent / "versions.json"
 
 
 def codes(environment: Environment) -> list[str]:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check.backend import Reason
-from sagekit.kernels_check.backends import declare
-from sagekit.kernels_check.select import Candidate, choose
+from sagekit.kernels.families import declare
+from sagekit.kernels.select import Candidate, choose
+from sagekit.machine.reason import Reason
 from support.machines import CALL, FULL, HOPPER, SAGE1
 
 NAMES = {one.name for one in declare({})}

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from sagekit.kernels_check import check, startup, startup_text, verdicts
-from sagekit.kernels_check.doctor import explain
-from sagekit.kernels_check.environment import Environment, Package, Torch
-from sagekit.kernels_check.verdicts import OK, WRONG, Verdict
+from sagekit.app import startup, startup_text
+from sagekit.check import check, verdicts
+from sagekit.check.verdicts import OK, WRONG, Verdict
+from sagekit.doctor.causes.answer import explain
+from sagekit.machine import Environment, Package, Torch
 
 SAGE = "use_sage_attention"
 MACHINE = Environment(

@@ -6,8 +6,8 @@ import sys
 import tempfile
 
 import pytest
-from sagekit.kernels_check import verdicts
-from sagekit.kernels_check.verdicts import CRASHED, OK, REFUSED, Stored, Verdict
+from sagekit.check import verdicts
+from sagekit.check.verdicts import CRASHED, OK, REFUSED, Stored, Verdict
 
 FOUND = {
     "sdpa-cudnn": Verdict(OK, 0.0021, "", 3.5, 190, {"Flux 1024": 0.5}),

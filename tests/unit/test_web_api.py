@@ -4,11 +4,12 @@ import asyncio
 import threading
 
 import pytest
-from sagekit import web_api
-from sagekit.kernels_check import doctor
-from sagekit.kernels_check.environment import read_environment
-from sagekit.kernels_check.layout import Layout
-from sagekit.kernels_check.verdicts import Verdict
+from sagekit.app import routes as web_api
+from sagekit.check.verdicts import Verdict
+from sagekit.doctor import values as doctor
+from sagekit.doctor.causes.answer import explain
+from sagekit.machine import read_environment
+from sagekit.machine.layout import Layout
 
 WHEEL = "https://example.com/releases/download/v2/sage-2.2+cu130-cp310-abi3-win_amd64.whl"
 
@@ -52,7 +53,7 @@ def test_the_plan_says_what_the_errors_of_kernels_mean_and_is_made_anew_for_a_ne
 
     before, after, again = asyncio.run(ask())
     (answer,) = after["answers"]
-    (wanted,) = doctor.explain(error)
+    (wanted,) = explain(error)
     assert before["answers"] == [] and after is again and len(made) == 2
     assert (answer["code"], answer["cause"], answer["fix"]) == (wanted.code, wanted.cause, wanted.fix)
     assert "anna" not in answer["line"] and answer["commands"] == []

@@ -1,0 +1,266 @@
+"""What the web side can ask for, which changes nothing, and the two events it hears: a message, a notice."""
+
+import asyncio
+import functools
+import io
+import json
+import logging
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from ..check.verdicts import Verdict
+from ..core import messages
+from ..core.attention import proofs, report, routes
+from ..core.messages import Message, Notice, Place
+from ..doctor import rules
+from ..kernels.families import backends
+from ..machine import Environment, layout
+
+log = logging.getLogger(__name__)
+
+NODE_EVENT, NOTICE_EVENT = "sagekit.node", "sagekit.notice"
+SHOWN_CLASSES = 64
+
+PACK = Path(__file__).parent.parent
+
+# Absolute paths in the words of an error tell a network who the user is: the file's name is enough.
+# The address of a web page or of a wheel is no folder. Never run over a command: see the plan.
+_FOLDERS = re.compile(
+    r"(?P<address>https?://[^\s\"'<>]+)"
+    r"|(?:[A-Za-z]:[\\/]|[\\/])(?:[^\\/:*?\"'<>|\s,;()][^\\/:*?\"'<>|\r\n,;()]*[\\/])+"
+)
+
+
+def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
+    """Adds the routes to ComfyUI's server, where one runs; a second time it changes nothing.
+
+    Args:
+        taken: Says which of the nodes' ids belong to other packs now.
+        pages: The id under which a help page lies by the other id of the same node.
+    """
+    import folder_paths
+    from aiohttp import web
+    from server import PromptServer
+
+    server = getattr(PromptServer, "instance", None)
+    if server is None or _send in messages.listeners:
+        return
+    messages.listeners.append(_send)
+    messages.locator = _place
+    plans, runs = Plans(layout.of_server(folder_paths)), Runs()
+    report.listeners.append(runs.write)
+
+    @server.routes.get("/sagekit/report")
+    async def get_report(request: web.Request) -> web.Response:
+        return web.json_response(text=runs.as_json())
+
+    @server.routes.get("/sagekit/status")
+    async def get_status(request: web.Request) -> web.Response:
+        return web.json_response(text=as_json({**status(), "taken": taken()}))
+
+    @server.routes.get("/sagekit/plan")
+    async def get_plan(request: web.Request) -> web.Response:
+        environment = proofs.PROOFS.environment
+        stored = proofs.PROOFS.stored
+        found = stored.verdicts if stored is not None else {}
+        plan = await plans.of(environment, found) if environment is not None else None
+        # Made for a page already: what is cut out of a command makes another one of it.
+        return web.json_response(text=json.dumps({"plan": plan}, allow_nan=False))
+
+    @server.routes.post("/sagekit/explain")
+    async def post_explain(request: web.Request) -> web.Response:
+        stored = proofs.PROOFS.stored
+        found = stored.verdicts if stored is not None else {}
+        answers = await plans.explain(await request.read(), proofs.PROOFS.environment, found)
+        return web.json_response(text=json.dumps({"answers": answers}, allow_nan=False))
+
+    async def get_help(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(PACK / "web" / "docs" / f"{pages[Path(request.path).stem]}.md")
+
+    for one in pages:
+        # Word for word: where there is a placeholder, the host's own route for the folder answers.
+        server.routes.get(f"/extensions/{PACK.name}/docs/{one}.md")(get_help)
+
+
+def when_all_packs_are_loaded(do: Callable[[], Awaitable[None]]) -> None:
+    """Has something done when ComfyUI's server starts: its packs are loaded by then."""
+    from server import PromptServer
+
+    async def run(app) -> None:
+        try:
+            await do()
+        except Exception:  # It must not keep the server from starting.
+            log.warning("SageKit could not look at the other packs", exc_info=True)
+
+    if (server := getattr(PromptServer, "instance", None)) is not None:
+        server.app.on_startup.append(run)
+
+
+def before_each_prompt(change: Callable[[object], None]) -> None:
+    """Has something change the prompts that come in, in their place, before ComfyUI reads them."""
+    from server import PromptServer
+
+    def handle(body):
+        try:
+            if isinstance(body, dict):
+                change(body.get("prompt"))
+        except Exception:  # The prompt is as it came, or nearly: ComfyUI says what is wrong with it.
+            log.warning("SageKit could not read a prompt before ComfyUI does", exc_info=True)
+        return body
+
+    if (server := getattr(PromptServer, "instance", None)) is not None:
+        server.add_on_prompt_handler(handle)
+
+
+class Runs:
+    """The report as JSON. A run that has ended is the same for ever, so it is written once, at its end."""
+
+    def __init__(self) -> None:
+        self._written: dict[int, str] = {}
+
+    def write(self, run: report.Run) -> None:
+        """Writes a run that has ended, so that nobody waits for it later."""
+        self._written[run.number] = as_json(run.as_data())
+
+    def as_json(self) -> str:
+        """The answer to /sagekit/report."""
+        ended = report.ended()
+        for run in ended:
+            if run.number not in self._written:
+                self.write(run)
+        self._written = {run.number: self._written[run.number] for run in ended}
+        rest = {"running": report.running(), "nodes": messages.messages()}
+        parts = [f'"runs": [{", ".join(self._written.values())}]']
+        parts += [f'"{name}": {as_json(value)}' for name, value in rest.items()]
+        return "{" + ", ".join(parts) + "}"
+
+
+class Plans:
+    """The doctor's plan for this machine, made once for each state of it."""
+
+    def __init__(self, here: layout.Layout) -> None:
+        self._layout = here
+        self._lock = asyncio.Lock()
+        self._made: tuple[tuple, dict] | None = None
+
+    async def of(
+        self, environment: Environment, found: Mapping[str, Mapping[str, Verdict]] | None = None
+    ) -> dict:
+        """The plan, with what the kernels' errors mean.
+
+        It reads files and asks the system, so a thread makes it while the server goes on.
+        """
+        # Not before it is asked for: the pack's import has 0.3 s.
+        from ..doctor import values
+        from ..doctor.plan import failures
+
+        found = found or {}
+        state = environment, failures.errors(found)
+        async with self._lock:
+            if self._made is None or self._made[0] != state:
+                plan = await asyncio.to_thread(
+                    values.plan_data, environment, self._layout, found, private=True
+                )
+                self._made = state, plan
+            return self._made[1]
+
+    async def explain(
+        self,
+        log: bytes,
+        environment: Environment | None,
+        found: Mapping[str, Mapping[str, Verdict]] | None = None,
+    ) -> list[dict]:
+        """What a log means, which a page sent as it is in its file; a thread reads it."""
+        from ..doctor import values
+        from ..doctor.paste.paste import decode, read_ends
+
+        def answers() -> list[dict]:
+            text = decode(read_ends(io.BytesIO(log)))
+            return values.explain_data(text, environment, self._layout, found, private=True)
+
+        return await asyncio.to_thread(answers)
+
+
+def status() -> dict:
+    """This machine, the verdict on every kernel by GPU, and what does not belong together."""
+    known = proofs.PROOFS
+    environment, stored = known.environment, known.stored
+    return {
+        "version": environment.pack.version if environment else None,
+        "environment": environment.as_data() if environment else None,
+        "verdicts": stored.as_data() if stored else {},
+        "times": times(),
+        "checking": known.checking,
+        "remarks": list(known.remarks),
+        "mismatches": [one.as_data() for one in rules.mismatches(environment)] if environment else [],
+        "limits": [one.as_data() for one in rules.limits(environment)] if environment else [],
+        "notices": messages.notices(),
+    }
+
+
+def times() -> dict[str, list[dict]]:
+    """Milliseconds of the kernels and of ComfyUI's own attention, by GPU, for the classes measured last."""
+    kernels = backends()
+    return {
+        gpu: [
+            {
+                "call": call,
+                "host": next((one for name, one in found.items() if name not in kernels), None),
+                "kernels": {name: one for name, one in found.items() if name in kernels},
+            }
+            for call, found in calls.items()
+        ]
+        for gpu, calls in routes.TIMES.newest(SHOWN_CLASSES).items()
+    }
+
+
+def as_json(value) -> str:
+    """JSON as a page reads it."""
+    return json.dumps(for_a_page(value), allow_nan=False)
+
+
+def for_a_page(value):
+    """The JSON-ready value with every absolute path in its texts cut down to the file's name.
+
+    A number that JSON does not know, infinite or none, is null: a page would read nothing of the answer.
+    """
+    if isinstance(value, str):
+        return _without_folders(value)
+    if isinstance(value, (list, tuple)):
+        return [for_a_page(one) for one in value]
+    if isinstance(value, dict):
+        return {key: for_a_page(one) for key, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@functools.lru_cache(maxsize=4096)  # A report says the same of many calls.
+def _without_folders(text: str) -> str:
+    return _FOLDERS.sub(lambda found: found["address"] or "", text)
+
+
+def _send(new: Message | Notice) -> None:
+    """Sends a message or a notice to every page that is open."""
+    from server import PromptServer
+
+    event = NODE_EVENT if isinstance(new, Message) else NOTICE_EVENT
+    PromptServer.instance.send_sync(event, for_a_page(new.as_data()))
+
+
+def _place(node_id: str) -> Place:
+    """The type of a node, and the workflow that the prompt which runs was made from."""
+    from server import PromptServer
+
+    for running in list(PromptServer.instance.prompt_queue.currently_running.values()):
+        prompt, extra = running[2], running[3]
+        if node_id in prompt:
+            return Place(str(prompt[node_id].get("class_type", "")), _workflow_id(extra))
+    return Place()
+
+
+def _workflow_id(extra: object) -> str | None:
+    """The id in what a page sends with its prompt; a program may send anything."""
+    for key in ("extra_pnginfo", "workflow", "id"):
+        extra = extra.get(key) if isinstance(extra, dict) else None
+    return extra if isinstance(extra, str) and extra else None

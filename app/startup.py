@@ -1,0 +1,225 @@
+"""What happens before ComfyUI imports kernel packages and reads its launch flags.
+
+A package that does not import is kept out of this start; a flag that asks for a broken kernel is cleared.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..check import check, imports, verdicts
+from ..check.imports import HOST_IMPORTS
+from ..check.verdicts import NOT_IMPORTABLE, Verdict
+from ..kernels.backend import Backend
+from ..kernels.launch_flags import FLAGS, declare
+from ..machine import Environment
+from . import startup_text
+from .import_guard import Guard
+from .startup_text import spelled
+
+LIMIT = 90.0
+# Under this name stand the verdicts on whether packages import.
+IMPORTS = "imports"
+
+# What this start has found, for who asks later: remarks on the stored verdicts, the flags cleared, and the
+# packages kept out, each with the verdict on it.
+remarks_of_start: list[str] = []
+cleared: dict[str, Verdict] = {}
+kept_out: dict[str, Verdict] = {}
+# Stands before the imports of the packages that are let in; whoever comes after the start takes it away.
+guard: Guard | None = None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What does not work here.
+
+    Attributes:
+        packages: Those that do not import, by the name that they are imported by.
+        flags: Launch options whose kernel is not usable, as ComfyUI spells them in ``args``.
+    """
+
+    packages: Mapping[str, Verdict] = field(default_factory=dict)
+    flags: Mapping[str, Verdict] = field(default_factory=dict)
+
+
+def look(
+    flags: Iterable[str],
+    packages: Iterable[str],
+    environment: Environment,
+    file: Path,
+    *,
+    device: str,
+    say: Callable[[str], None],
+    probe: Callable[[Backend, str], Verdict] | None = None,
+    try_imports: Callable[..., tuple[dict[str, Verdict], str]] = imports.check,
+    is_guarded: bool = True,
+) -> Broken:
+    """Those of the packages that do not import, and of the flags whose kernel is not usable.
+
+    Args:
+        flags: Names of the flags that are on, as ComfyUI spells them in ``args``.
+        packages: What ComfyUI is about to import, by ``imports.present``.
+        environment: This machine.
+        file: Where verdicts are kept; what has none there is tried now, and its verdict added.
+        device: Where models run, "cuda:0" or "cpu".
+        say: Tells the user one line.
+        probe: Tries a kernel; the default starts a child process.
+        try_imports: Imports packages; the default starts a child process.
+        is_guarded: What raises while ComfyUI imports it will be caught, so that it need not be tried here.
+    """
+    flags, packages = tuple(flags), tuple(packages)
+    stored, remarks = check.load(file, environment)
+    remarks_of_start[:] = remarks
+    for remark in remarks:
+        say(f"SageKit: {remark}")
+    key = f"{check.LAUNCH} {device}"
+    relied_on = {name for name in packages if not is_guarded or HOST_IMPORTS[name].flag in flags}
+    imported = _imported(packages, relied_on, stored.of(IMPORTS), say, try_imports)
+    broken = {name: one for name, one in imported.items() if not one.is_good}
+    known = _tried(flags, dict(stored.of(key)), broken, environment, device, say, probe or _probe)
+    # Written where something changed, too: else every start would say so again.
+    kept = stored.with_verdicts(IMPORTS, imported).with_verdicts(key, known)
+    if (remarks or kept != stored) and (trouble := verdicts.write(file, kept)):
+        say(f"SageKit: {trouble}")
+    by_flag = {HOST_IMPORTS[name].flag: one for name, one in broken.items()}
+    found = {flag: by_flag.get(flag) or known.get(FLAGS.get(flag, "")) for flag in flags}
+    return Broken(broken, {flag: one for flag, one in found.items() if one and not one.is_good})
+
+
+def _imported(
+    packages: Iterable[str],
+    relied_on: Container[str],
+    before: Mapping[str, Verdict],
+    say: Callable[[str], None],
+    try_imports: Callable,
+) -> dict[str, Verdict]:
+    """A verdict on the import of each package, of those that could be tried or need not be."""
+    settled = {
+        name: before[name] for name in packages if imports.is_settled(before.get(name), name in relied_on)
+    }
+    unsettled = [name for name in packages if name not in settled]
+    if not unsettled:
+        return settled
+    again = " again" if any(name in before for name in unsettled) else ""
+    say(f"SageKit: importing {', '.join(unsettled)}{again} in a process of its own before ComfyUI does")
+    hung = {name: one.cases for name, one in before.items() if one.state == verdicts.TIMED_OUT}
+    found, remark = try_imports(unsettled, lambda name: hung.get(name, 0))
+    if remark:
+        say(f"SageKit: {remark}")
+    return settled | found
+
+
+def _tried(
+    flags: Iterable[str],
+    known: dict[str, Verdict],
+    broken: Mapping[str, Verdict],
+    environment: Environment,
+    device: str,
+    say: Callable[[str], None],
+    probe: Callable[[Backend, str], Verdict],
+) -> dict[str, Verdict]:
+    """The verdicts on what the flags ask for, those of a package that does not import left out."""
+    entries = {backend.name: backend for backend in declare(environment.packages)}
+    without = {HOST_IMPORTS[name].flag for name in broken}
+    for flag in flags:
+        name = FLAGS.get(flag)
+        if name is None or flag in without:
+            continue
+        # The package imports by now: what failed to import then says nothing any more.
+        if name not in known or known[name].state == NOT_IMPORTABLE:
+            say(f"SageKit: checking the kernel behind {spelled(flag)} once (at most {LIMIT:.0f} s)")
+            known[name] = probe(entries[name], device)
+    return known
+
+
+def _probe(backend: Backend, device: str) -> Verdict:
+    return check.check([backend], device, limit=LIMIT)[backend.name]
+
+
+class Start:
+    """What a start of ComfyUI does with what was found.
+
+    Args:
+        args: ComfyUI's own options, before it reads them.
+        environment: This machine.
+        pack: The folder of this pack.
+        acts: Keep packages out and turn flags off; otherwise it is only said.
+    """
+
+    def __init__(self, args: Any, environment: Environment, pack: Path, acts: bool) -> None:
+        self._args, self._environment, self._pack, self._acts = args, environment, pack, acts
+
+    def act_on(self, broken: Broken, packages: Iterable[str]) -> None:
+        """Keeps out, turns off and guards the import of the other packages; then says so."""
+        global guard
+        # What raises in a child raises here, too, unless it has been mended: no reason to bar it.
+        barred = {
+            name: one
+            for name, one in broken.packages.items()
+            if not (
+                self._acts and one.state == NOT_IMPORTABLE and HOST_IMPORTS[name].flag not in broken.flags
+            )
+        }
+        by_package = {HOST_IMPORTS[name].flag for name in barred}
+        by_kernel = {flag: one for flag, one in broken.flags.items() if flag not in by_package}
+        asked = {name: self._keep_out(name, one) for name, one in barred.items()}
+        for flag, verdict in by_kernel.items():
+            self._turn_off(flag, verdict)
+        if self._acts:
+            for name in barred:
+                imports.keep_out(name)
+            let_in = (HOST_IMPORTS[name].modules for name in packages if name not in barred)
+            guard = Guard(itertools.chain(*let_in), self._failed)
+            guard.install()
+        for name, verdict in barred.items():
+            self._say_of_package(name, verdict, asked[name])
+        for flag, verdict in by_kernel.items():
+            self._say_of_flag(flag, verdict)
+
+    def _failed(self, module: str, error: BaseException) -> None:
+        """A package that was let in does not import: it ends as one that is not there. Said once."""
+        package = module.partition(".")[0]
+        if package not in kept_out:
+            words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            verdict = Verdict(NOT_IMPORTABLE, None, words)
+            self._say_of_package(package, verdict, self._keep_out(package, verdict))
+
+    def _keep_out(self, name: str, verdict: Verdict) -> bool:
+        """Whether a flag had asked for the package that is kept out."""
+        flag = HOST_IMPORTS[name].flag
+        asked = bool(flag) and bool(getattr(self._args, flag, False))
+        if asked:
+            self._turn_off(flag, verdict)
+        if self._acts:
+            kept_out[name] = verdict
+        return asked
+
+    def _turn_off(self, flag: str, verdict: Verdict) -> None:
+        if self._acts:
+            setattr(self._args, flag, False)
+            cleared[flag] = verdict
+
+    def _say_of_package(self, name: str, verdict: Verdict, asked: bool) -> None:
+        _say(
+            lambda: startup_text.of_package(name, verdict, self._environment, self._pack, asked, self._acts),
+            f"SageKit: the package {name} cannot be imported here: {verdict}",
+        )
+
+    def _say_of_flag(self, flag: str, verdict: Verdict) -> None:
+        _say(
+            lambda: startup_text.of_flag(flag, verdict, self._environment, self._pack, self._acts),
+            f"SageKit: {spelled(flag)} asks for a kernel that does not work here: {verdict}",
+        )
+
+
+def _say(write: Callable[[], str], otherwise: str) -> None:
+    """Logs what is written; where the pack itself is broken, its short form: a start must not end here."""
+    try:
+        text = write()
+    except Exception as error:
+        text = f"{otherwise} (no more is known: {type(error).__name__}: {error})"
+    logging.warning(text)

@@ -1,0 +1,112 @@
+"""A prepared folder gets an environment's place, and what is interrupted on the way is finished or undone."""
+
+import os
+
+from ..machine.user_error import UserError
+from . import disk, exchange, note, shelf
+from .place import Place
+from .snapshot import key
+
+
+def swap(place: Place, prepared: str) -> str | None:
+    """Puts a prepared folder in the environment's place; returns the name of what it replaced, if any."""
+    if not os.path.lexists(place.folder):
+        os.rename(prepared, place.folder)
+        return None
+    old = shelf.new_name(set()) if not shelf.replaced(place) else _free(place)
+    old = shelf.REPLACED + old.removeprefix(shelf.REPLACED)
+    kept, journal = os.path.join(place.home, old), os.path.join(place.home, note.RESTORE)
+    was = os.lstat(place.folder).st_ino
+    note.write(journal, {"old": old, "new": os.path.basename(prepared), "was": was})
+    if not _exchange(place, prepared, kept):
+        _rename_both(place, prepared, kept, journal)
+    os.unlink(journal)
+    return old
+
+
+def _exchange(place: Place, prepared: str, kept: str) -> bool:
+    """Without a moment in which there is no environment; False where the system can not."""
+    if not exchange.is_there():
+        return False
+    # First it takes the name of what it replaces, so that all is done once they have changed places.
+    os.rename(prepared, kept)
+    if exchange.exchange(kept, place.folder):
+        return True
+    os.rename(kept, prepared)
+    return False
+
+
+def _rename_both(place: Place, prepared: str, kept: str, journal: str) -> None:
+    try:
+        os.rename(place.folder, kept)
+    except OSError as error:
+        os.unlink(journal)
+        raise UserError(
+            f"{disk.shown(place.folder)} can not be moved: {error.strerror or error}. Close ComfyUI and "
+            "every window and program that has something of it open; the environment is as it was."
+        ) from None
+    try:
+        os.rename(prepared, place.folder)
+    except BaseException:
+        os.rename(kept, place.folder)
+        os.unlink(journal)
+        raise
+
+
+def _free(place: Place) -> str:
+    return shelf.new_name({name.removeprefix(shelf.REPLACED) for name in shelf.replaced(place)})
+
+
+def recover(place: Place, stores: list[str]) -> list[str]:
+    """Finishes or undoes what an interrupted call left; returns what it did, one sentence each.
+
+    Only for the one that holds the lock: what a running backup makes looks the same.
+    """
+    said = _finish_swap(place)
+    marks = {f"{shelf.UNFINISHED}{key(place)}_": "backup", shelf.FORGOTTEN + key(place) + "_": ""}
+    for store in stores:
+        for name in _hidden(store):
+            what = next((what for mark, what in marks.items() if name.startswith(mark)), None)
+            if what is not None:
+                disk.remove(os.path.join(store, name))
+                said += ["An interrupted backup was taken away."] if what else []
+    for name in _hidden(place.home):
+        if name.startswith(shelf.RESTORING):
+            disk.remove(os.path.join(place.home, name))
+            said.append("An interrupted restore was taken back; the environment is as it was.")
+    return said
+
+
+def _finish_swap(place: Place) -> list[str]:
+    journal = os.path.join(place.home, note.RESTORE)
+    data = note.read(journal)
+    if not isinstance(data, dict):
+        return []
+    old, new = (os.path.join(place.home, os.path.basename(str(data.get(one)))) for one in ("old", "new"))
+    said: list[str] = []
+    if not os.path.lexists(place.folder):
+        # The prepared folder was proven before the journal was written.
+        took = new if os.path.isdir(new) else old
+        os.rename(took, place.folder)
+        said = ["An interrupted restore was " + ("finished." if took == new else "taken back.")]
+    elif os.path.isdir(old) and os.lstat(place.folder).st_ino == data.get("was"):
+        # They have not changed places yet: what bears the old one's name is the prepared one.
+        os.rename(old, new)
+    elif os.path.isdir(old):
+        said = ["An interrupted restore was finished."]
+    os.unlink(journal)
+    return said
+
+
+def _hidden(store: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(store) if name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def forget(place: Place, folder: str) -> None:
+    """Takes a backup away; after the rename it is none any more, wherever the rest is interrupted."""
+    going = os.path.join(os.path.dirname(folder), f"{shelf.FORGOTTEN}{key(place)}_{os.path.basename(folder)}")
+    os.rename(folder, going)
+    disk.remove(going)

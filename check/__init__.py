@@ -1,0 +1,1 @@
+"""Proves kernels: each is run in a child process against exact attention, and gets a verdict."""

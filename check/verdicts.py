@@ -1,0 +1,127 @@
+"""What the kernel check found, and where it is kept from one start of ComfyUI to the next."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ..machine import json_file
+from ..machine.reason import Reason
+
+OK = "ok"
+WRONG = "wrong"
+REFUSED = "refused"
+CRASHED = "crashed"
+TIMED_OUT = "timed-out"
+NOT_IMPORTABLE = "not-importable"
+STATES = (OK, WRONG, REFUSED, CRASHED, TIMED_OUT, NOT_IMPORTABLE)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one kernel on one GPU.
+
+    Attributes:
+        state: One of STATES.
+        error: Largest relative L2 error against float32 on normal data; None where none was measured.
+        detail: Where it went wrong, the reasons for refusing, the import's own error, the signal.
+        seconds: How long the check took.
+        cases: How many calls were made.
+        times: Milliseconds per call at typical shapes, where they were taken.
+    """
+
+    state: str
+    error: float | None = None
+    detail: str = ""
+    seconds: float = 0.0
+    cases: int = 0
+    times: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.state not in STATES:
+            raise ValueError(f"a verdict is one of {', '.join(STATES)}, not {self.state!r}")
+
+    @property
+    def is_good(self) -> bool:
+        return self.state == OK
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it says something about the kernel: a GPU that was full at the time says nothing."""
+        return not (self.state == REFUSED and "out of memory" in self.detail.lower())
+
+    def __str__(self) -> str:
+        if self.state == OK:
+            return f"ok, error {self.error:.1e}" if self.error is not None else "ok"
+        return f"{self.state}: {self.detail}"
+
+    def as_reason(self) -> Reason:
+        """Why a kernel with this verdict is not used."""
+        return Reason(self.state, "a kernel check that it passes", str(self))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file of verdicts.
+
+    Attributes:
+        fingerprint: Of the machine that they hold for.
+        versions: What was installed then, by name, to say what changed since.
+        verdicts: By GPU name ("" without one) and kernel name.
+    """
+
+    fingerprint: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, Mapping[str, Verdict]] = field(default_factory=dict)
+
+    def of(self, gpu: str) -> Mapping[str, Verdict]:
+        return self.verdicts.get(gpu, {})
+
+    def as_data(self) -> dict:
+        """The verdicts as JSON-ready values, by GPU and kernel."""
+        return {
+            gpu: {name: asdict(one) for name, one in found.items()} for gpu, found in self.verdicts.items()
+        }
+
+    def with_verdicts(self, gpu: str, found: Mapping[str, Verdict]) -> "Stored":
+        """The same with more of them for one GPU."""
+        verdicts = {**self.verdicts, gpu: {**self.of(gpu), **found}}
+        return Stored(self.fingerprint, self.versions, verdicts)
+
+
+def read(file: Path) -> tuple[Stored | None, str]:
+    """The verdicts in a file, and what is wrong with the file where they can not be had ("" if nothing)."""
+    data, trouble = json_file.read(file, "the kernels are checked again")
+    if data is None:
+        return None, trouble
+    try:
+        if data["format"] != FORMAT:
+            return None, f"{file.name} is of another version of SageKit; the kernels are checked again"
+        verdicts = {
+            str(gpu): {str(name): Verdict(**facts) for name, facts in found.items()}
+            for gpu, found in data["verdicts"].items()
+        }
+        versions = {str(name): str(version) for name, version in data["versions"].items()}
+        return Stored(str(data["fingerprint"]), versions, verdicts), ""
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return (
+            None,
+            f"{file.name} is damaged ({type(error).__name__}: {error}); the kernels are checked again",
+        )
+
+
+def write(file: Path, stored: Stored) -> str:
+    """Writes the lasting verdicts, the file whole or not at all; returns what went wrong, "" if nothing."""
+    lasting = {
+        gpu: {name: one for name, one in found.items() if one.is_lasting}
+        for gpu, found in stored.verdicts.items()
+    }
+    data = {
+        "format": FORMAT,
+        "fingerprint": stored.fingerprint,
+        "versions": dict(stored.versions),
+        "verdicts": Stored("", {}, lasting).as_data(),
+    }
+    trouble = json_file.write(file, data)
+    return f"the kernel check's results can not be kept: {trouble}" if trouble else ""

@@ -1,0 +1,181 @@
+"""Which kernels may run a class of calls: found once, loaded once, dropped for good when they raise."""
+
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ...kernels.backend import Backend, Kernel
+from ...kernels.call import Call
+from ...kernels.families import backends
+from ...kernels.faults import leaves_the_gpu_usable
+from ...kernels.select import Candidate, choose
+from ...machine.reason import Reason
+from . import proofs
+from .settings import AUTO, OFF, Settings
+
+
+@dataclass(eq=False)
+class Plan:
+    """What is done with one class of calls.
+
+    Attributes:
+        name: The kernel's name; "" where the host's own attention runs.
+        kernel: The loaded kernel, None where the host's own attention runs.
+        why: For the host's own attention, the code of the reason.
+        call: The facts of the class; None where the arguments could not be read as attention.
+        passed_over: Kernels that do not run it, with every reason.
+        exact: Nothing quantised may run here, so a default that a launch flag quantised may not either.
+        quantised: The kernel is not exact, so that the guard watches it.
+        proven: The kernel has run once for this class.
+        candidates: Kernels among which the first call of the class decides; empty once it has.
+        milliseconds: What a call takes, where it was measured.
+        host_milliseconds: The same with the host's own attention.
+        error: Relative L2 error against float32 on the class's first call in this model.
+        key: Under which the plan is kept.
+    """
+
+    name: str = ""
+    kernel: Kernel | None = None
+    why: str = ""
+    call: Call | None = None
+    passed_over: tuple[tuple[str, tuple[Reason, ...]], ...] = ()
+    exact: bool = False
+    quantised: bool = False
+    proven: bool = False
+    candidates: tuple[tuple[Backend, Kernel], ...] = ()
+    milliseconds: float | None = None
+    host_milliseconds: float | None = None
+    error: float | None = None
+    key: Hashable = None
+
+
+class Kernels:
+    """The kernels of this process: loaded at first use, kept, and dropped when they raise.
+
+    Attributes:
+        backends: Every declaration by name.
+        changes: How often a kernel was dropped or proven so far; plans made before are stale.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        unproven: Callable[[Backend, str], Reason | None] = lambda backend, gpu: None,
+    ) -> None:
+        self.backends = backends
+        self.unproven = unproven
+        self._lock = threading.Lock()
+        self._kernels: dict[str, Kernel] = {}
+        self._unusable: dict[str, Reason] = {}
+        self.changes = 0
+
+    def proofs_changed(self) -> None:
+        """A kernel was checked: what was planned before may be chosen otherwise now."""
+        with self._lock:
+            self.changes += 1
+
+    def get(self, backend: Backend) -> Kernel | Reason:
+        """The kernel, loading it if need be, or the reason it can not be had."""
+        with self._lock:
+            if backend.name in self._unusable:
+                return self._unusable[backend.name]
+            if backend.name not in self._kernels:
+                try:
+                    self._kernels[backend.name] = backend.load()
+                except Exception as error:  # A broken wheel raises whatever it likes.
+                    reason = Reason("not-importable", "a working import", _in_words(error))
+                    self._unusable[backend.name] = reason
+                    return reason
+            return self._kernels[backend.name]
+
+    def drop(self, name: str, error: Exception) -> None:
+        """Takes a kernel that raised out of use for the life of the process."""
+        with self._lock:
+            if self._kernels.pop(name, None) is not None:
+                self._unusable[name] = Reason("raised", "a kernel that runs", _in_words(error))
+                self.changes += 1
+
+    def reason_dropped(self, name: str) -> Reason:
+        """Why a kernel that raised is out of use."""
+        return self._unusable.get(name, Reason("raised", "a kernel that runs", "one that raised"))
+
+    def why_dropped(self, name: str) -> str:
+        """What a user should know of a kernel that raised."""
+        reason = self.reason_dropped(name)
+        return f"{name} raised and is not used again until ComfyUI restarts ({reason.came})"
+
+
+@lru_cache(maxsize=1)
+def kernels_of_this_process() -> Kernels:
+    """The one set that every patched model shares, so that a kernel dropped by one is dropped by all."""
+    return Kernels(backends(), proofs.unproven)
+
+
+def plan(call: Call, settings: Settings, kernels: Kernels) -> Plan:
+    """What to do with a class of calls under the settings of a node; open where kernels take it."""
+    exact = call.needs_exact or settings.quality == "exact"
+    if settings.kernel == OFF:
+        return Plan(why="off", call=call, exact=True)
+    if settings.kernel == AUTO:
+        considered = list(kernels.backends.values())
+    elif settings.kernel in kernels.backends:
+        considered = [kernels.backends[settings.kernel]]
+    else:
+        needed = Reason("unknown-kernel", "a kernel that this version of SageKit knows", settings.kernel)
+        return Plan(why=needed.code, call=call, passed_over=((settings.kernel, (needed,)),), exact=exact)
+    candidates = [Candidate(one, kernels.unproven(one, call.gpu)) for one in considered]
+    choice = choose(call, candidates, exact)
+    passed_over, loaded = list(choice.passed_over), []
+    for backend in choice.takers:
+        kernel = kernels.get(backend)
+        if isinstance(kernel, Kernel):
+            loaded.append((backend, kernel))
+        else:
+            passed_over.append((backend.name, (kernel,)))
+    why = "" if loaded else _main_reason(passed_over, kernels)
+    return Plan(why=why, call=call, passed_over=tuple(passed_over), exact=exact, candidates=tuple(loaded))
+
+
+def _main_reason(passed_over: list, kernels: Kernels) -> str:
+    """The one code to count a fallback under: that of the last kernel that is installed here."""
+    installed = [(name, reasons) for name, reasons in passed_over if not kernels.backends[name].machine]
+    _, reasons = (installed or passed_over)[-1]
+    codes = [reason.code for reason in reasons]
+    return "device" if "device" in codes else codes[0]
+
+
+def run(plan: Plan, kernels: Kernels, tensors: list, mask, scale, owned: bool = False):
+    """Runs the plan's kernel.
+
+    Args:
+        plan: One with a kernel.
+        kernels: Where the kernel came from.
+        tensors: [q, k, v], each (batch, heads, length, head_dim).
+        mask: Broadcastable to (batch, heads, q_len, kv_len), or None.
+        scale: The caller's, or None.
+        owned: The tensors have no other owner, so that the kernel may free them.
+
+    Returns:
+        (batch, heads, q_len, head_dim), or None where the kernel raised and was dropped. Out of memory
+        and faults after which the GPU's context is gone go up.
+    """
+    try:
+        # A kernel that has not run yet may still need the host's attention to take over, and with it
+        # the tensors.
+        if owned and plan.proven and plan.kernel.attend_owned is not None:
+            return plan.kernel.attend_owned(tensors, mask=mask, scale=scale)
+        q, k, v = tensors
+        out = plan.kernel.attend(q, k, v, mask=mask, scale=scale)
+        plan.proven = True
+        return out
+    except Exception as error:
+        if not tensors or not leaves_the_gpu_usable(error):
+            raise
+        kernels.drop(plan.name, error)
+        return None
+
+
+def _in_words(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}"

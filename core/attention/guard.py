@@ -1,0 +1,323 @@
+"""No wrong answer of a quantised kernel leaves the model: it is found, redone, and kept from coming back.
+
+What shows it, read in one wait for the GPU at the end of a forward: a sum over the output, which is NaN or
+Inf where any part of it is; and the error of a few of the forward's calls on a few of their rows, which shows
+plain wrong answers at once and slow drift over several steps.
+"""
+
+import math
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+
+import torch
+
+from ...check.reference import relative_error
+from . import accuracy
+from .report import Report
+
+_PLACES_TOLD = 6
+_NOTE = "guard"
+# So many times the error budget is no matter of precision any more: the step is run again.
+BROKEN = 5.0
+# Part of a step that samples of the error may take, and the least that one of them costs in seconds: 0.22 ms
+# of a step of Flux (H200, torch 2.11.0+cu130, 2026-11-24, bench/guard.py), a dozen launches over one head's k
+# and v. Where launching them takes longer, what it took counts.
+SAMPLING_SHARE = 0.002
+SAMPLE_SECONDS = 250e-6
+# What the newest sample's cost weighs in the average.
+_NEWEST = 0.1
+# Samples of one block, or of one class of calls, before they count as drift: a single head may be off alone.
+PLACE_SAMPLES = 4
+CLASS_SAMPLES = 8
+# What a sample weighs, against the one after it.
+_FADING = 0.8
+
+NOT_FINITE = "NaN or Inf"
+WRONG = "wrong values"
+
+
+class Forward:
+    """One forward of the diffusion model, as the calls in it see it.
+
+    Attributes:
+        quantised: A quantised kernel ran in it, so that its output is worth a look.
+        recheck: It is run a second time: every call runs exactly, and each quantised kernel that would have
+            run is tried beside it.
+        is_settled: Its output has been looked at.
+        calls: Calls of quantised kernels so far; in a second run, calls of any.
+        readings: (kernel, place, class, sums of squares) of each call whose error was sampled.
+    """
+
+    __slots__ = ("began", "calls", "every", "is_settled", "offset", "quantised", "readings", "recheck")
+
+    def __init__(self, every: int = 0, offset: int = 0) -> None:
+        self.quantised = False
+        self.recheck = False
+        self.is_settled = False
+        self.calls = 0
+        self.every = every
+        self.offset = offset
+        self.readings: list[tuple] = []
+        self.began = time.perf_counter()
+
+    def enter(self) -> None:
+        """Another run of the network in the same forward begins."""
+        self.quantised = self.recheck = self.is_settled = False
+
+    def repeat(self) -> None:
+        """The same network is run a second time, with exact attention."""
+        self.recheck = True
+        self.calls = self.every = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the error of the next call of a quantised kernel is to be sampled."""
+        return self.every > 0 and self.calls % self.every == self.offset
+
+    def next_is_sampled(self) -> bool:
+        """Counts one call of a quantised kernel; whether its error is to be sampled."""
+        due = self.is_due
+        self.calls += 1
+        return due
+
+
+class Drift:
+    """The error of one kernel at one place, newer samples weighing more."""
+
+    __slots__ = ("off", "samples", "size")
+
+    def __init__(self) -> None:
+        self.off = self.size = 0.0
+        self.samples = 0
+
+    def add(self, off: float, size: float) -> float:
+        """The error with this sample."""
+        # Relative, so that a place where activations grow is not judged by its largest step alone.
+        self.off = _FADING * self.off + (off / size if size else 0.0)
+        self.size = _FADING * self.size + 1.0
+        self.samples += 1
+        return math.sqrt(self.off / self.size)
+
+
+class Quarantine:
+    """Where quantised kernels may not run any more in one model; safe to share among threads.
+
+    A place is a block of the model in words, "double block 3", or a class of calls where the model
+    numbers no blocks.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept_out: dict[tuple[str, str], str] = {}
+        self._everywhere = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is kept out anywhere."""
+        return not self._kept_out and not self._everywhere
+
+    def __len__(self) -> int:
+        return len(self._kept_out)
+
+    def holds(self, kernel: str, *places: str) -> bool:
+        """Whether a kernel may not run at any of the places."""
+        return self._everywhere or any((kernel, place) in self._kept_out for place in places)
+
+    def add(self, kernel: str, place: str, cause: str) -> None:
+        with self._lock:
+            self._kept_out.setdefault((kernel, place), cause)
+
+    def add_all(self) -> None:
+        """No quantised kernel runs anywhere any more."""
+        self._everywhere = True
+
+    def in_words(self) -> str:
+        """Which kernels, why and where."""
+        if self._everywhere:
+            return "quantised kernels run no more for this model, to which they gave NaN, Inf or wrong values"
+        with self._lock:
+            kept_out = dict(self._kept_out)
+        kernels = ", ".join(sorted({kernel for kernel, _ in kept_out}))
+        causes = " and ".join(sorted(set(kept_out.values())))
+        places = sorted({place for _, place in kept_out})
+        more = f" and {len(places) - _PLACES_TOLD} more" if len(places) > _PLACES_TOLD else ""
+        told = ", ".join(places[:_PLACES_TOLD]) + more
+        return f"{kernels} gave {causes} and runs no more for this model in {told}"
+
+
+_quarantines: "weakref.WeakKeyDictionary[torch.nn.Module, dict[float, Quarantine]]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def quarantine_of(base_model: torch.nn.Module, budget: float) -> Quarantine:
+    """What was found of a model with this budget of error; kept as long as the model is loaded.
+
+    A node that runs again, because a LoRA before it changed, finds it.
+    """
+    return _quarantines.setdefault(base_model, {}).setdefault(budget, Quarantine())
+
+
+class Guard:
+    """Looks at what the forwards of one patched model give; safe to share among threads.
+
+    Attributes:
+        watches: Forwards are looked at; not any more in a run whose model gives NaN by itself.
+    """
+
+    def __init__(self, report: Report, budget: float, quarantine: Quarantine | None = None) -> None:
+        self._report = report
+        self._budget = budget
+        self._quarantine = quarantine if quarantine is not None else Quarantine()
+        self._lock = threading.Lock()
+        self._drifts: dict[tuple[str, str], Drift] = {}
+        self._calls = 0
+        self._credit = 0.0
+        self._turn = 0
+        self._seconds = 0.0
+        self._has_told = False
+        self.watches = True
+
+    @property
+    def is_clear(self) -> bool:
+        """Nothing is kept out anywhere."""
+        return self._quarantine.is_empty
+
+    @property
+    def turn(self) -> int:
+        """Counts the samples, so that each takes another head and other rows."""
+        self._turn += 1
+        return self._turn
+
+    def took(self, seconds: float) -> None:
+        """Takes in what launching one sample took."""
+        # The very first one loads code.
+        self._seconds += _NEWEST * (min(seconds, 4 * max(self._seconds, SAMPLE_SECONDS)) - self._seconds)
+
+    @property
+    def price(self) -> float:
+        """Seconds that one sample counts for."""
+        return max(SAMPLE_SECONDS, self._seconds)
+
+    def recall(self) -> None:
+        """Says at the start of a run what an earlier node has found of the model."""
+        if not self.is_clear and not self._has_told:
+            self._tell(self._quarantine.in_words())
+
+    def _tell(self, text: str) -> None:
+        self._has_told = True
+        self._report.note(text, _NOTE)
+
+    def keeps_out(self, kernel: str, *places: str) -> bool:
+        """Whether a kernel may not run at any of the places."""
+        return self._quarantine.holds(kernel, *places)
+
+    def begin(self) -> Forward:
+        """The next forward, with as many samples as the forwards so far have time for, each at another call.
+
+        In the first forward every call is sampled; where steps are short, several share one sample.
+        """
+        if not self._calls:
+            return Forward(every=1)
+        price = self.price
+        allowed = int(self._credit / price)
+        if not allowed:
+            return Forward()
+        every = -(-self._calls // allowed)
+        self._credit -= min(allowed, self._calls) * price
+        return Forward(every=every, offset=self.turn % every)
+
+    def look(self, forward: Forward, out: Sequence[torch.Tensor]) -> bool:
+        """Whether the output of a forward may be used; waits for the GPU once.
+
+        Args:
+            forward: The one that gave it.
+            out: What it gave: one tensor, or several.
+        """
+        readings, forward.readings = forward.readings, []
+        totals = [one.sum(dtype=torch.float32).view(1) for one in out]
+        # Blocks may lie on other devices than the output.
+        sums = [reading[-1].to(totals[0].device) for reading in readings]
+        together = [one.to(totals[0].device) for one in totals] + sums
+        numbers = (torch.cat(together) if len(together) > 1 else totals[0]).tolist()
+        total, squares = sum(numbers[: len(totals)]), numbers[len(totals) :]
+        self._calls = forward.calls
+        # No more than one forward's worth is saved up: a pause between two runs is no time to make up for.
+        now = time.perf_counter()
+        seconds, forward.began = now - forward.began, now
+        self._credit = min(self._credit + SAMPLING_SHARE * seconds, self._calls * self.price)
+        finite = math.isfinite(total)
+        drifted = False
+        broken = False
+        for number, (kernel, place, group, _) in enumerate(readings):
+            off, size = squares[2 * number : 2 * number + 2]
+            error = accuracy.relative(off, size)
+            if error <= BROKEN * self._budget:
+                drifted |= self._drifts_away(kernel, place, group, off, size)
+            elif finite:
+                # Where the output is not finite the second forward finds the culprits by itself.
+                broken = True
+                self._quarantine.add(kernel, place, WRONG)
+        if drifted and not broken and finite:
+            self._tell(self._quarantine.in_words())
+        return finite and not broken
+
+    def tried(self, kernel: str, place: str, out, right: torch.Tensor) -> None:
+        """Takes what a kernel answered in a second forward, None where it raised, and the right answer."""
+        if not is_finite(right):
+            return  # Nobody could have answered better.
+        if out is None or not is_finite(out):
+            self._quarantine.add(kernel, place, NOT_FINITE)
+        elif not relative_error(out, right) <= BROKEN * self._budget:
+            self._quarantine.add(kernel, place, WRONG)
+
+    def found(self) -> int:
+        """How many kernels are kept out of how many places: more after a second run is a finding."""
+        return len(self._quarantine)
+
+    def conclude(self, found_before: int, forward: Forward, out: Sequence[torch.Tensor]) -> None:
+        """Draws the conclusion from the second run of a forward, and says it."""
+        if not forward.calls:
+            # Whoever answered had the first run's answer at hand, as node packs have that cache steps.
+            self._quarantine.add_all()
+            self._tell(
+                "quantised kernels gave NaN, Inf or wrong values, and another node, which keeps answers, did "
+                "not let the step be run again; this model stays exact"
+            )
+        elif self.found() > found_before:
+            self._tell(f"{self._quarantine.in_words()}; the step was run again with exact attention")
+        elif all(is_finite(one) for one in out):
+            # No kernel fails by itself and together they do: float16 models near their limit.
+            self._quarantine.add_all()
+            self._tell(
+                "quantised kernels together led to NaN or Inf; the step was run again with exact attention, "
+                "and this model stays exact"
+            )
+        else:
+            self.watches = False
+            self._tell("the model gives NaN or Inf with exact attention, too: not a kernel's doing")
+
+    def _drifts_away(self, kernel: str, place: str, group: str, off: float, size: float) -> bool:
+        """Takes one sample in; whether its kernel is kept out of a place from now on."""
+        found = False
+        for where, enough in ((place, PLACE_SAMPLES), (group, CLASS_SAMPLES)):
+            with self._lock:
+                drift = self._drifts.setdefault((kernel, where), Drift())
+            error = drift.add(off, size)
+            if drift.samples >= enough and error > self._budget and not self.keeps_out(kernel, where):
+                self._quarantine.add(kernel, where, f"errors above {self._budget:g}")
+                found = True
+            if place == group:
+                break
+        return found
+
+
+def is_finite(out: "torch.Tensor") -> bool:
+    """Whether nothing in it is NaN or Inf; one reduction, and one wait for the GPU.
+
+    A sum is NaN or Inf if any part of it is, and in float32 no sum of finite latents or of finite float16
+    values gets there.
+    """
+    return bool(torch.isfinite(out.sum(dtype=torch.float32)))

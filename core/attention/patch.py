@@ -1,0 +1,134 @@
+"""The state of one patched model."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...host.arguments import Arguments, facts
+from ...machine.reason import Reason
+from . import dispatch, graph
+from .dispatch import Kernels, Plan
+from .guard import Guard, Quarantine
+from .report import NO_BLOCKS, Report
+from .settings import Settings
+
+# Where the patch that has the model stands in its transformer_options.
+PATCH_KEY = "sagekit_attention"
+# Set in the transformer_options of a forward whose step the node keeps exact.
+EXACT_STEP_KEY = "sagekit_exact_step"
+# The guard's view of a forward, in its transformer_options.
+FORWARD_KEY = "sagekit_forward"
+MAX_PLANS = 4096
+
+
+class Patch:
+    """Settings, plans and report of one patched model; shared by its clones and its GPUs' threads.
+
+    Attributes:
+        samplings: How many wrappers of OUTER_SAMPLE are around it just now.
+        block_lists: Names of the lists of numbered blocks that the model has.
+        attend: The override's eager part.
+        outside_graph: The same for callers inside torch.compile; None until needed.
+        in_graph: Inside torch.compile calls run as one operator of the graph.
+        compiled_elsewhere: Another pack has put compiled modules into the model that may lack guards.
+    """
+
+    def __init__(self, settings: Settings, kernels: Kernels, quarantine: Quarantine | None = None) -> None:
+        self.settings = settings
+        self.kernels = kernels
+        self.report = Report(settings)
+        self.guard = Guard(self.report, settings.budget, quarantine)
+        self.samplings = 0
+        self.block_lists: frozenset[str] = frozenset()
+        self.attend: Callable | None = None
+        self.outside_graph: Callable | None = None
+        self.in_graph = False
+        self.compiled_elsewhere = False
+        self._plans: dict[tuple, Plan] = {}
+        self._changes = self.kernels.changes
+
+    def __deepcopy__(self, memo) -> "Patch":
+        # Hosts up to 0.13 deep-copy model_options with every clone; the clone is the same patch.
+        return self
+
+    def plan(self, given: Arguments, options: dict) -> Plan:
+        """What to do with a call; from the second of its class on, one look-up.
+
+        Args:
+            given: The arguments of the call.
+            options: The model's transformer_options at this call.
+        """
+        if self._changes != self.kernels.changes:
+            self._changes = self.kernels.changes
+            self._plans = {}
+        exact = given.exact or options.get(EXACT_STEP_KEY, False) or self._in_exact_block(options)
+        plan = self._known_plan(given, exact)
+        if (
+            plan.quantised
+            and not self.guard.is_clear
+            and self.guard.keeps_out(plan.name, place(plan, options), group(plan))
+        ):
+            return self.guarded_plan(given)
+        return plan
+
+    def guarded_plan(self, given: Arguments) -> Plan:
+        """What to do with a call out of which the guard keeps quantised kernels."""
+        return self._known_plan(given, exact=True, why="guard")
+
+    def _known_plan(self, given: Arguments, exact: bool, why: str = "") -> Plan:
+        key = (given.key(exact), why)
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans = {}
+            plan = self._new_plan(given, exact)
+            plan = self._plans[key] = replace(plan, why=why or plan.why, key=key)
+        return plan
+
+    def settled(self, plan: Plan) -> None:
+        """Keeps what the first call of a class has decided."""
+        self._plans[plan.key] = plan
+
+    def _new_plan(self, given: Arguments, exact: bool) -> Plan:
+        call = facts(given, exact)
+        if isinstance(call, Reason):
+            passed_over = ((self.settings.kernel, (call,)),)
+            return Plan(why=call.code, passed_over=passed_over, exact=exact or self.settings.is_off)
+        return dispatch.plan(call, self.settings, self.kernels)
+
+    def _in_exact_block(self, options: dict) -> bool:
+        """Whether the node keeps the running block exact.
+
+        A model with two lists of blocks (Flux: double_blocks, then single_blocks) numbers each by
+        itself, so its first blocks are in the one and its last in the other.
+        """
+        if not self.settings.limits_blocks:
+            return False
+        if graph.call_number(options):
+            return True  # In a graph traced for a node without such a limit, which does not know the block.
+        index, total = options.get("block_index"), options.get("total_blocks")
+        if index is None or total is None:
+            self.report.note(
+                "exact_first_blocks and exact_last_blocks do nothing: this model numbers no blocks", NO_BLOCKS
+            )
+            return False
+        kind = options.get("block_type")
+        begins = not (kind == "single" and "double_blocks" in self.block_lists)
+        ends = not (kind == "double" and "single_blocks" in self.block_lists)
+        first, last = self.settings.exact_first_blocks, self.settings.exact_last_blocks
+        return (begins and index < first) or (ends and index >= total - last)
+
+
+def place(plan: Plan, options: dict) -> str:
+    """Where in the model a call is: its block, what it looks like where blocks have no number, or its number
+    in a compiled graph, which knows neither."""
+    if number := graph.call_number(options):
+        return f"attention call {number}"
+    index, kind = options.get("block_index"), options.get("block_type")
+    if index is None or options.get("total_blocks") is None:
+        return group(plan)
+    return f"{kind} block {index}" if kind else f"block {index}"
+
+
+def group(plan: Plan) -> str:
+    """The class of calls, in words."""
+    return f"calls of {plan.call}"

@@ -1,0 +1,128 @@
+"""Which kernels are proven here: as the last kernel check left it, brought up to date in the background.
+
+A kernel runs only after it agreed with float32 attention here. Until it has, models run on exact kernels of
+PyTorch itself and on ComfyUI's own attention.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from ...check import check, verdicts
+from ...check.verdicts import Stored, Verdict
+from ...kernels.backend import Backend
+from ...kernels.families import backends
+from ...machine import Environment
+from ...machine.reason import Reason
+
+log = logging.getLogger(__name__)
+
+UNCHECKED = Reason("unchecked", "a kernel check that it passes", "none yet")
+
+
+class Proofs:
+    """The verdicts of this machine, shared by every patched model.
+
+    Attributes:
+        stored: The verdicts known so far; None before the first look.
+        remarks: What a user should know of how they were read and kept.
+        checking: The kernel that is being tried now, "" while none is.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._file: Path | None = None
+        self.stored: Stored | None = None
+        self.environment: Environment | None = None
+        self.remarks: list[str] = []
+        self.checking = ""
+
+    def read(self, file: Path, environment: Environment) -> None:
+        """Takes what an earlier check left for this machine."""
+        with self._lock:
+            self._file, self.environment = file, environment
+            self.stored, self.remarks = check.load(file, environment)
+
+    def of(self, gpu: str) -> dict[str, Verdict]:
+        """The verdicts on one GPU, by kernel."""
+        return dict(self.stored.of(gpu)) if self.stored is not None else {}
+
+    def add(self, gpu: str, found: dict[str, Verdict]) -> None:
+        """Keeps new verdicts, in memory and on disk."""
+        with self._lock:
+            if self.stored is None:
+                self.stored = Stored("")
+            self.stored = self.stored.with_verdicts(gpu, found)
+            trouble = verdicts.write(self._file, self.stored) if self._file is not None else ""
+        if trouble and trouble not in self.remarks:
+            self.remarks.append(trouble)
+            log.warning("SageKit: %s", trouble)
+
+
+PROOFS = Proofs()
+
+
+def unproven(backend: Backend, gpu: str) -> Reason | None:
+    """Why a kernel may not be used on a GPU; None where it may.
+
+    Off CUDA no kernel of ours runs, and there is nothing to prove.
+    """
+    if not gpu:
+        return None
+    verdict = PROOFS.of(gpu).get(backend.name)
+    if verdict is None:
+        return None if backend.of_torch else UNCHECKED
+    return None if verdict.is_good else verdict.as_reason()
+
+
+def to_check(gpu: str) -> list[Backend]:
+    """The kernels that have no verdict on a GPU, PyTorch's own first."""
+    known = PROOFS.of(gpu)
+    return sorted(
+        (backend for backend in backends().values() if backend.name not in known),
+        key=lambda backend: not backend.of_torch,
+    )
+
+
+def check_missing(
+    gpus: dict[str, str],
+    wait: Callable[[], None],
+    changed: Callable[[], None],
+    explain: Callable[[str, Mapping[str, Verdict]], Iterable[str]] = lambda gpu, found: (),
+) -> None:
+    """Tries every kernel that has no verdict yet, GPU by GPU, and says how it went in one line each.
+
+    Args:
+        gpus: Device by GPU name, {"NVIDIA H100 80GB HBM3": "cuda:0"}; equal GPUs are checked once.
+        wait: Returns when no prompt runs.
+        changed: Called after each verdict.
+        explain: Lines on what the verdicts of a GPU mean.
+    """
+    for gpu, device in gpus.items():
+        missing = to_check(gpu)
+        if all(backend.machine for backend in missing):
+            PROOFS.add(gpu, check.check(missing, device))
+            continue
+
+        def progress(kernel: str, case: str) -> None:
+            PROOFS.checking = kernel
+
+        def found(kernel: str, verdict: Verdict, gpu: str = gpu) -> None:
+            PROOFS.add(gpu, {kernel: verdict})
+            changed()
+
+        check.check(missing, device, wait=wait, progress=progress, found=found)
+        PROOFS.checking = ""
+        log.info("SageKit: kernel check on %s: %s", gpu, "; ".join(_summary(gpu)))
+        for line in explain(gpu, PROOFS.of(gpu)):
+            log.info("SageKit: %s", line)
+
+
+def _summary(gpu: str) -> Iterator[str]:
+    """ "ok: a, b", then each kernel that is installed and not ok with its verdict."""
+    found = PROOFS.of(gpu)
+    yield "ok: " + (", ".join(name for name, verdict in found.items() if verdict.is_good) or "none")
+    for name, verdict in found.items():
+        if not verdict.is_good and verdict.state != verdicts.REFUSED:
+            yield f"{name} {verdict}"

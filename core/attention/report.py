@@ -1,0 +1,278 @@
+"""What really ran: calls per kernel and per reason, for each sampling run of each patched model."""
+
+import itertools
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ...kernels.families import backends
+from .. import messages
+from ..messages import Place, Remark
+from .dispatch import Plan
+from .routes import TIMES
+from .settings import AUTO, OFF, Settings
+
+log = logging.getLogger(__name__)
+
+KEPT_RUNS = 20
+KEPT_CLASSES = 64
+
+_runs: "deque[Run]" = deque(maxlen=KEPT_RUNS)
+_running: "dict[int, Run]" = {}
+_numbers = itertools.count(1)
+_said: set[str] = set()
+# Called with every run that has ended.
+listeners: "list[Callable[[Run], None]]" = []
+# What a note is about, where that is told apart.
+NAMED, GUARD, DROPPED, NO_BLOCKS, NOT_REACHED = "named-kernel", "guard", "dropped", "no-blocks", "not-reached"
+
+
+@dataclass
+class Run:
+    """One sampling run of one model.
+
+    Attributes:
+        settings: What the node asked for.
+        model: The model's class in ComfyUI, "WAN21".
+        started: Unix time, seconds.
+        seconds: How long it took; None while it runs.
+        counts: Calls per class of calls.
+        notes: What a user should know besides, by what it is about, "guard" or "dropped:a kernel".
+        failed: It was cancelled or raised.
+        number: Counts up in this process.
+        place: Where its node is.
+    """
+
+    settings: Settings
+    model: str
+    started: float = field(default_factory=time.time)
+    seconds: float | None = None
+    counts: Counter = field(default_factory=Counter)
+    notes: dict[str, str] = field(default_factory=dict)
+    failed: bool = False
+    number: int = field(default_factory=lambda: next(_numbers))
+    place: Place = field(default_factory=Place)
+
+    @property
+    def calls(self) -> int:
+        return sum(self.counts.values())
+
+    def kernels(self) -> dict[str, int]:
+        """Calls per kernel, most first."""
+        return self._tally(lambda plan: plan.name)
+
+    def fallbacks(self) -> dict[str, int]:
+        """Calls that ran on ComfyUI's own attention, per reason code, most first."""
+        return self._tally(lambda plan: "" if plan.name else plan.why)
+
+    def _tally(self, label: Callable[[Plan], str]) -> dict[str, int]:
+        tally: Counter = Counter()
+        for plan, calls in self.counts.items():
+            if name := label(plan):
+                tally[name] += calls
+        return dict(tally.most_common())
+
+    def seconds_saved(self) -> float | None:
+        """What the host's own attention would have taken longer, by the times measured; None without any."""
+        timed = [
+            (plan.host_milliseconds - plan.milliseconds) * calls
+            for plan, calls in self.counts.items()
+            if plan.name and plan.milliseconds and plan.host_milliseconds
+        ]
+        return round(sum(timed) / 1000, 3) if timed else None
+
+    def gain(self) -> float | None:
+        """How many times as long the run would have taken with the host's own attention, by those times."""
+        saved = self.seconds_saved()
+        return None if saved is None or not self.seconds else (self.seconds + saved) / self.seconds
+
+    def line(self) -> str:
+        """The run in a few words: "sage2-int8-fp8 1,140 | sdpa-cudnn 60 | 1.25x"."""
+        if not self.counts:
+            return "not reached"
+        parts = [f"{name} {calls:,}" for name, calls in self.kernels().items()]
+        if others := sum(self.fallbacks().values()):
+            parts.append(f"ComfyUI {others:,}")
+        gain = self.gain()
+        return " | ".join([*parts, f"{gain:.2f}x"] if gain and self.kernels() else parts)
+
+    def warnings(self) -> list[Remark]:
+        """The notes, and that no call came, as reasons for a warning mark."""
+        found = [Remark(about.partition(":")[0], text) for about, text in self.notes.items()]
+        if not self.counts and not self.failed and self.seconds is not None:
+            found.insert(0, Remark(NOT_REACHED, self.summary()))
+        return found
+
+    def summary(self) -> str:
+        """The run in one line."""
+        if not self.counts:
+            return "patch not reached: no attention call of this model came here"
+        parts = [f"{name} {calls:,}" for name, calls in self.kernels().items()]
+        if fallbacks := self.fallbacks():
+            reasons = ", ".join(f"{code} {calls:,}" for code, calls in fallbacks.items())
+            parts.append(f"ComfyUI's own {sum(fallbacks.values()):,} ({reasons})")
+        saved = self.seconds_saved()
+        gain = f"; attention took about {saved:.1f} s less" if saved and saved >= 0.05 else ""
+        return "calls: " + ", ".join(parts) + gain
+
+    def as_data(self) -> dict:
+        """The run as JSON-ready values; fields are only ever added."""
+        gain = self.gain()
+        return {
+            "id": self.number,
+            "node_id": self.settings.node_id,
+            "workflow": self.place.workflow,
+            "model": self.model,
+            "kernel": self.settings.kernel,
+            "quality": self.settings.quality,
+            "started": self.started,
+            "seconds": self.seconds,
+            "kernels": self.kernels(),
+            "fallbacks": self.fallbacks(),
+            "seconds_saved": self.seconds_saved(),
+            "gain": round(gain, 3) if gain else None,
+            "line": self.line(),
+            "summary": self.summary(),
+            "notes": list(self.notes.values()),
+            "warnings": [one.as_data() for one in self.warnings()],
+            "classes": self._classes(),
+        }
+
+    def _classes(self) -> list[dict]:
+        """Calls by what they look like and what was done with them, most first."""
+        merged: dict[tuple, dict] = {}
+        for plan, calls in self.counts.most_common():
+            # Plans also tell layouts apart, which no reader asks for.
+            call = str(plan.call) if plan.call else ""
+            passed_over = {name: [str(one) for one in reasons] for name, reasons in plan.passed_over}
+            facts = {
+                "call": call,
+                "kernel": plan.name,
+                "reason": plan.why,
+                "calls": 0,
+                "milliseconds": plan.milliseconds,
+                "host_milliseconds": plan.host_milliseconds,
+                "error": plan.error,
+                "times": _times_of_kernels(plan),
+                "passed_over": passed_over,
+            }
+            merged.setdefault((call, plan.name, plan.why), facts)["calls"] += calls
+        return sorted(merged.values(), key=lambda one: -one["calls"])[:KEPT_CLASSES]
+
+
+class Report:
+    """Counts the calls of one patched model, run by run. Safe to share among threads.
+
+    Attributes:
+        open: The run that is under way, None between runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self.open: Run | None = None
+
+    def begin(self, model: str) -> None:
+        """Starts a run; one that is still open is closed first."""
+        self.end()
+        self.open = self._begun(model)
+
+    def count(self, plan: Plan) -> None:
+        """Adds one call. Outside a sampling run (another guider drives the model) it opens one."""
+        with self._lock:
+            if self.open is None:
+                self.open = self._begun("model")
+            self.open.counts[plan] += 1
+
+    def _begun(self, model: str) -> Run:
+        node_id = self.settings.node_id
+        place = messages.locate(node_id) if node_id is not None else Place()
+        run = Run(self.settings, model, place=place)
+        _running[run.number] = run
+        while len(_running) > KEPT_RUNS:  # Of guiders that never end one.
+            _running.pop(next(iter(_running)), None)
+        return run
+
+    def note(self, text: str, about: str) -> None:
+        """Adds a remark to the run that is open; a later one about the same replaces it."""
+        with self._lock:
+            if self.open is not None:
+                self.open.notes[about] = text
+
+    def end(self, failed: bool = False) -> None:
+        """Closes the run that is open, tells it to the log and the node, and keeps it."""
+        with self._lock:
+            run, self.open = self.open, None
+        if run is None:
+            return
+        run.failed = failed
+        run.seconds = round(time.time() - run.started, 3)
+        if reasons := _why_not(run):
+            run.notes[NAMED] = reasons
+        _running.pop(run.number, None)
+        _runs.append(run)
+        _tell(run)
+
+
+def ended() -> list[Run]:
+    """The last runs that have ended, oldest first."""
+    return list(_runs)
+
+
+def runs() -> list[dict]:
+    """The same as JSON-ready values."""
+    return [run.as_data() for run in ended()]
+
+
+def running() -> list[dict]:
+    """The runs that are under way."""
+    # A copy: calls are counted while it is read.
+    copies = [
+        replace(run, counts=run.counts.copy(), notes=run.notes.copy()) for run in list(_running.values())
+    ]
+    return [run.as_data() for run in copies]
+
+
+def _why_not(run: Run) -> str:
+    """Why the kernel that was named ran nowhere; empty where it ran or none was named."""
+    named = run.settings.kernel
+    if named in (AUTO, OFF) or named in run.kernels():
+        return ""
+    reasons: dict[str, None] = {}
+    for plan in run.counts:
+        if plan.why == "guard":
+            continue  # The guard has said it in its own words.
+        for name, passed_over in plan.passed_over:
+            reasons.update((reason.with_code, None) for reason in passed_over if name == named)
+    if not reasons:
+        return ""
+    return f"{named} did not run ({'; '.join(reasons)}); ComfyUI's own attention ran instead"
+
+
+def _times_of_kernels(plan: Plan) -> dict[str, float]:
+    """Every time that is known of a class of calls, by kernel."""
+    if plan.call is None:
+        return {}
+    return {name: one for name, one in TIMES.of(plan.call.gpu, str(plan.call)).items() if name in backends()}
+
+
+def _tell(run: Run) -> None:
+    """One log line for the run, and one for what is new among its notes."""
+    log.info("SageKit: %s, kernel %s: %s", run.model, run.settings.kernel, run.summary())
+    notes = list(run.notes.values())
+    new = [note for note in notes if note not in _said]
+    if new:
+        _said.update(new)
+        log.warning("SageKit: %s", ". ".join(new))
+    text = "\n".join([run.summary(), *notes])
+    messages.say(run.settings.node_id, run.line(), text, warnings=run.warnings(), run=run.number)
+    for listener in list(listeners):
+        try:
+            listener(run)
+        except Exception:  # Nobody hears it: no reason to stop a run.
+            log.debug("a run was not passed on", exc_info=True)
+    if GUARD in run.notes:
+        messages.notice("guard", f"{run.model}: {run.notes[GUARD]}")

@@ -1,0 +1,269 @@
+"""Which kernel a class of calls takes: measured on the model's own q, k, v, against the host's own attention.
+
+Time is a fact of the class of calls: kept on disk and shared by all models. The error is a fact of the
+model: taken once for each model and class, also where the times are known.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...kernels.faults import is_out_of_memory
+from ...machine import json_file
+from ...machine.reason import Reason
+from .dispatch import Kernels, Plan
+from .settings import AUTO, Settings
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "routes.json"
+FORMAT = 1
+# Most classes of calls whose times are kept for one GPU; the oldest go first.
+KEPT_CLASSES = 2000
+# Seconds that the kernels of one class of calls may take to time, all together.
+LIMIT = 3.0
+# Times this close are equal, and the more exact kernel wins: what two readings of one kernel differ by (H200,
+# 2026-11-24). At 3 %, which was tried, a step of Qwen-Image was 1.5 to 2 % slower for it.
+TIE = 1.015
+NO_FASTER = "no-faster-kernel"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One call as measuring sees it.
+
+    Attributes:
+        host: The name of the host's own attention function.
+        time_host: Times the host's own attention; milliseconds for the whole call.
+        time_kernel: Times a kernel against the fastest so far, both in milliseconds for the whole call; None
+            where the kernel raised and was dropped.
+        answer: Runs a plan's kernel on the whole call, (batch, heads, q_len, head_dim); None likewise.
+        error: The relative L2 error of such an answer.
+        tell: Shows a text on the node.
+        stop_if_cancelled: Raises where the user has cancelled.
+        free_memory: Gives what a kernel left behind back to the GPU.
+    """
+
+    host: str
+    time_host: Callable[[], float]
+    time_kernel: Callable[[Plan, float], float | None]
+    answer: Callable[[Plan], Any]
+    error: Callable[[Any], float]
+    tell: Callable[[str], None]
+    stop_if_cancelled: Callable[[], None]
+    free_memory: Callable[[], None]
+
+
+class Times:
+    """Milliseconds by GPU, class of calls, and kernel or host function; safe to share among threads.
+
+    Attributes:
+        remarks: What a user should know of how they were read and kept.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gpus: dict[str, threading.Lock] = {}
+        self._file: Path | None = None
+        self._fingerprint = ""
+        self._known: dict[str, dict[str, dict[str, float]]] = {}
+        self._unsaved = False
+        self.remarks: list[str] = []
+
+    def read(self, file: Path, fingerprint: str) -> None:
+        """Takes what earlier runs on this machine, as it is now, have measured."""
+        data, trouble = json_file.read(file, "attention is measured again")
+        known = {}
+        if data is not None:
+            try:
+                if data["format"] == FORMAT and data["fingerprint"] == fingerprint:
+                    known = _checked(data["times"])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                trouble = (
+                    f"{file.name} is damaged ({type(error).__name__}: {error}); attention is measured again"
+                )
+        with self._lock:
+            self._file, self._fingerprint, self._known = file, fingerprint, known
+            self.remarks = [trouble] if trouble else []
+        if trouble:
+            log.warning("SageKit: %s", trouble)
+
+    def of(self, gpu: str, call: str) -> dict[str, float]:
+        """What is known of a class of calls: milliseconds by name."""
+        with self._lock:
+            return dict(self._known.get(gpu, {}).get(call, {}))
+
+    def newest(self, count: int) -> dict[str, dict[str, dict[str, float]]]:
+        """The last so many classes of each GPU, newest last: milliseconds by GPU, class and name."""
+        with self._lock:
+            return {
+                gpu: {call: dict(found) for call, found in list(calls.items())[-count:]}
+                for gpu, calls in self._known.items()
+            }
+
+    def add(self, gpu: str, call: str, found: Mapping[str, float]) -> None:
+        """Keeps new times; on disk from the next ``save`` on."""
+        with self._lock:
+            calls = self._known.setdefault(gpu, {})
+            # Taken out and put back: the newest are last.
+            calls[call] = calls.pop(call, {}) | dict(found)
+            while len(calls) > KEPT_CLASSES:
+                del calls[next(iter(calls))]
+            self._unsaved = True
+
+    def measuring(self, gpu: str) -> threading.Lock:
+        """Held by whoever measures on a GPU, so that equal ones do not measure the same twice."""
+        with self._lock:
+            return self._gpus.setdefault(gpu, threading.Lock())
+
+    def save(self) -> None:
+        """Writes what is new, if anything is."""
+        with self._lock:
+            if not self._unsaved or self._file is None:
+                return
+            self._unsaved = False
+            data = {"format": FORMAT, "fingerprint": self._fingerprint, "times": self._known}
+            trouble = json_file.write(self._file, data)
+        if trouble and not self.remarks:
+            self.remarks.append(f"the times of attention kernels can not be kept: {trouble}")
+            log.warning("SageKit: %s", self.remarks[-1])
+
+
+def _checked(times) -> dict[str, dict[str, dict[str, float]]]:
+    """The times of a file, as they must be."""
+    checked = {
+        str(gpu): {
+            str(call): {str(name): float(one) for name, one in found.items()} for call, found in calls.items()
+        }
+        for gpu, calls in times.items()
+    }
+    every = (one for calls in checked.values() for found in calls.values() for one in found.values())
+    if not all(0 < one < float("inf") for one in every):
+        raise ValueError("a time that can not be")
+    return checked
+
+
+# Those of this process, shared by every patched model.
+TIMES = Times()
+
+
+def settle(plan: Plan, settings: Settings, kernels: Kernels, times: Times, bench: Bench) -> tuple[Plan, Any]:
+    """Decides an open plan: the fastest kernel whose error is within the budget, or the host's own attention.
+
+    Returns:
+        The plan to go by from now on, and what its kernel answered to this call, None where the host's own
+        attention is to run.
+    """
+    passed_over = dict(plan.passed_over)
+    candidates = {backend.name: (backend, kernel) for backend, kernel in plan.candidates}
+    known = _timed(plan, times, bench, passed_over) if settings.kernel == AUTO else {}
+    host = known.get(bench.host)
+    if settings.kernel == AUTO:
+        candidates = {name: one for name, one in candidates.items() if name in known}
+    why = plan.why or NO_FASTER
+    while candidates and (name := _best(candidates, known, host)):
+        backend, kernel = candidates.pop(name)
+        tried = replace(
+            plan,
+            name=name,
+            kernel=kernel,
+            why="",
+            quantised=not backend.exact,
+            candidates=(),
+            milliseconds=known.get(name),
+            host_milliseconds=host,
+        )
+        out, error, reason = _tried(tried, settings, kernels, bench)
+        if reason is None:
+            passed_over |= _slower(candidates, known, name)
+            return replace(tried, error=error, passed_over=tuple(passed_over.items())), out
+        passed_over[name] = (reason,)
+        why = plan.why or reason.code
+    passed_over |= _slower(candidates, known, bench.host)
+    on_the_host = replace(plan, why=why, candidates=(), milliseconds=host, host_milliseconds=host)
+    return replace(on_the_host, passed_over=tuple(passed_over.items())), None
+
+
+def _timed(plan: Plan, times: Times, bench: Bench, passed_over: dict) -> dict[str, float]:
+    """Milliseconds of the host and of each candidate that could be timed; the missing ones are taken now."""
+    gpu, call = plan.call.gpu, str(plan.call)
+    with times.measuring(gpu):
+        known = times.of(gpu, call)
+        missing = [one for one in plan.candidates if one[0].name not in known]
+        if missing or bench.host not in known:
+            found = _measured(plan, missing, known, bench, passed_over)
+            times.add(gpu, call, found)
+            known |= found
+    return known
+
+
+def _measured(plan: Plan, missing, known: Mapping[str, float], bench: Bench, passed_over: dict):
+    """New times by name; why each kernel without one has none goes to those passed over."""
+    found: dict[str, float] = {}
+    begin = time.monotonic()
+    if bench.host not in known:
+        found[bench.host] = bench.time_host()
+    for number, (backend, kernel) in enumerate(missing, 1):
+        bench.stop_if_cancelled()
+        if time.monotonic() - begin > LIMIT:
+            passed_over[backend.name] = (_NO_TIME,)
+            continue
+        size = f"{plan.call.q_len} x {plan.call.kv_len}"
+        bench.tell(f"measuring attention: {number} of {len(missing)} kernels, {size}")
+        reason = _OUT_OF_MEMORY
+        taken = None
+        try:
+            tried = replace(plan, name=backend.name, kernel=kernel, candidates=())
+            taken = bench.time_kernel(tried, min([*known.values(), *found.values()]))
+            reason = Reason("raised", "a kernel that runs", "one that raised while it was measured")
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        if taken is None:
+            passed_over[backend.name] = (reason,)
+            bench.free_memory()
+        else:
+            found[backend.name] = taken
+    return found
+
+
+_OUT_OF_MEMORY = Reason("out-of-memory", "memory for its work space", "a GPU that is full")
+_NO_TIME = Reason(
+    "unmeasured", f"its turn within {LIMIT:g} s of measuring", "no time left; next start goes on"
+)
+
+
+def _best(candidates: Mapping, known: Mapping[str, float], host: float | None) -> str:
+    """The fastest kernel, "" for the host's own; among equals the host's own, then the more exact."""
+    fastest = min(known.get(name, 0.0) for name in candidates)
+    if host is not None and host <= fastest * TIE:
+        return ""
+    equal = [name for name in candidates if known.get(name, 0.0) <= fastest * TIE]
+    return min(equal, key=lambda name: (not candidates[name][0].exact, candidates[name][0].tolerance))
+
+
+def _tried(plan: Plan, settings: Settings, kernels: Kernels, bench: Bench):
+    """(answer, its error, None) of a kernel on the whole call, or (None, None, the reason against it)."""
+    try:
+        out = bench.answer(plan)
+        if out is None:
+            return None, None, kernels.reason_dropped(plan.name)
+        error = bench.error(out)
+    except Exception as raised:
+        if not is_out_of_memory(raised):
+            raise
+        bench.free_memory()
+        return None, None, _OUT_OF_MEMORY
+    if error <= settings.budget:
+        return out, error, None
+    return None, None, Reason("error", f"an error of {settings.budget:g} at most", f"{error:.2g}")
+
+
+def _slower(candidates: Mapping, known: Mapping[str, float], winner: str) -> dict[str, tuple[Reason, ...]]:
+    """Why each of the others was not chosen."""
+    needed = f"less time than {winner} ({known.get(winner, 0.0):.3g} ms)"
+    return {name: (Reason("slower", needed, f"{known.get(name, 0.0):.3g} ms"),) for name in candidates}

@@ -1,0 +1,1 @@
+"""Why something happened: the known symptoms, their causes, and which of them fit."""

@@ -1,0 +1,201 @@
+"""What an error message means: causes and fixes, the most specific first."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...machine import Environment
+from ..commands.terminal import Terminal
+from ..paste.events import events
+from ..paste.paste import decode, read, read_ends
+from ..plan.plan import Plan
+from .situation import Situation, fits, situation
+from .symptom import Cause, Match, Symptom, symptoms
+
+__all__ = ["Answer", "decode", "explain", "read_ends"]
+
+# Of causes between which nothing decides, so many are told.
+_MOST = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one error message means.
+
+    Attributes:
+        code: Stable, kebab-case.
+        line: The line that was recognised.
+        cause: A sentence; where several causes remain, each with its number.
+        fix: What to do, in sentences that hold without a plan; with the same numbers.
+        commands: Those of this machine's plan that do it, as they are to be typed.
+        open_in: Where to type them, where that is not anywhere.
+        confidence: How well it is supported: "high", "medium" or "low".
+        sources: Where it was reported or is documented.
+        general: It says less than others might: they come before it, and on the same line instead of it.
+        question: What tells the remaining causes apart; "" where one remains.
+        harmless: Nothing has to be done for it.
+        note: That the log is from another machine than this one, and how that shows.
+    """
+
+    code: str
+    line: str
+    cause: str
+    fix: str
+    commands: tuple[str, ...] = ()
+    open_in: str = ""
+    confidence: str = "high"
+    sources: tuple[str, ...] = ()
+    general: bool = False
+    question: str = ""
+    harmless: bool = False
+    note: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """Values for JSON."""
+        return asdict(self) | {"commands": list(self.commands), "sources": list(self.sources)}
+
+
+@dataclass(frozen=True)
+class _Found:
+    symptom: Symptom
+    match: Match
+    causes: tuple[Cause, ...]
+    line: str
+
+
+def explain(
+    text: str, plan: Plan | None = None, environment: Environment | None = None, *, private: bool = False
+) -> list[Answer]:
+    """Every known cause of what a text says, most specific first; empty where it says nothing known.
+
+    Args:
+        text: A log, a traceback or one line.
+        plan: This machine's, to name the very commands; None leaves them out.
+        environment: This machine, for what the text does not tell; where they differ the text is right.
+        private: Name no folder of this machine in the commands.
+    """
+    found = situation(read(text), environment)
+    told = list(_told(found))
+    if not told:
+        found = situation(read(text, narrow=True), environment)
+        told = list(_told(found))
+    told.sort(key=lambda one: (one.symptom.harmless, one.symptom.general, -one.match.start))
+    # The commands of a plan are this machine's.
+    plan = None if found.elsewhere else plan
+    terminal = (plan.for_others if private else plan.here) if plan else None
+    return [_answer(one, found, plan, terminal) for one in _without_consequences(told)]
+
+
+def _told(found: Situation) -> Iterator[_Found]:
+    happened = events(found.paste)
+    standing = {one.code: one.find(found.paste, happened) for one in symptoms() if _here(one, found)}
+    covered = [
+        (match.start, match.end) for one in symptoms() if one.covers for match in standing.get(one.code, ())
+    ]
+    for symptom in symptoms():
+        matches = standing.get(symptom.code, [])
+        if not symptom.covers:
+            matches = [one for one in matches if not _is_covered(one, covered)]
+        # The last of several is the one that the user sees.
+        for match in reversed(matches):
+            if causes := _causes(symptom, match, found):
+                # Facts alone have no line.
+                line = found.paste.line(match.start, match.end) if match.end else ""
+                yield _Found(symptom, match, causes, line)
+                break
+
+
+def _here(symptom: Symptom, found: Situation) -> bool:
+    return not found.facts.system or found.facts.system in symptom.systems
+
+
+def _is_covered(match: Match, covered: list[tuple[int, int]]) -> bool:
+    return any(start <= match.start and match.end <= end for start, end in covered)
+
+
+def _causes(symptom: Symptom, match: Match, found: Situation) -> tuple[Cause, ...]:
+    """Those that hold, else those that may; what is known not to fit drops out."""
+    by_answer = defaultdict(list)
+    for one in symptom.causes:
+        by_answer["otherwise" if one.otherwise else fits(one.when, found, match.groups)].append(one)
+    if sure := by_answer[True]:
+        return tuple(sure if symptom.all else sure[:1])
+    if symptom.sure:
+        return ()
+    otherwise = [one for one in by_answer["otherwise"] if fits(one.when, found, match.groups)]
+    # Where several may hold at once, one that nothing speaks for is no answer.
+    open_ones = [] if symptom.all else by_answer[None][:_MOST]
+    return tuple(open_ones or otherwise[:1])
+
+
+def _without_consequences(told: list[_Found]) -> list[_Found]:
+    specific = [one for one in told if not one.symptom.general and not one.symptom.harmless]
+    topics = {one.symptom.topic for one in told if not one.symptom.general} - {""}
+    hidden = {code for one in told for code in one.symptom.hides}
+    lines = "\n".join(one.line for one in specific)
+
+    def remains(one: _Found) -> bool:
+        symptom = one.symptom
+        if symptom.quiet or symptom.code in hidden:
+            return False
+        if symptom.last and any(other is not one and not other.symptom.quiet for other in told):
+            return False
+        return not symptom.general or (symptom.topic not in topics and not (one.line and one.line in lines))
+
+    left = [one for one in told if remains(one)]
+    # Of general answers to one line the first says it all.
+    seen: set[str] = set()
+    kept = []
+    for one in left:
+        key = one.symptom.topic or one.line if one.symptom.general else ""
+        if not key or key not in seen:
+            kept.append(one)
+        seen.add(key)
+    return kept
+
+
+# What a sentence says of what the log does not name.
+_UNNAMED = {
+    "package": "the package that the lines around name",
+    "module": "a compiled module",
+    "stage": "the build",
+    "what": "what is not there",
+    "lib": "a library of CUDA",
+}
+
+
+class _Names(dict):
+    def __missing__(self, name: str) -> str:
+        return _UNNAMED.get(name, "something")
+
+
+def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal | None) -> Answer:
+    # Alternatives of one expression number what they name.
+    names = _Names({name.rstrip("23"): text for name, text in one.match.groups.items() if text})
+    causes = [(cause.cause.format_map(names), cause.fix.format_map(names)) for cause in one.causes]
+    asked = one.symptom.question if len(causes) > 1 and not one.symptom.all else ""
+    codes = {code for cause in one.causes for code in cause.steps}
+    steps = [step for step in plan.steps if step.code in codes] if plan else []
+    lines = terminal.tell(command for step in steps for command in step.commands).lines if terminal else ()
+    return Answer(
+        code=one.symptom.code,
+        line=one.line,
+        cause=_numbered([cause for cause, _ in causes], "" if one.symptom.all else "One of these. "),
+        fix=" ".join(filter(None, (_numbered([fix for _, fix in causes]), asked))),
+        commands=lines,
+        open_in=terminal.open_in if lines else "",
+        confidence=one.causes[0].confidence if len(causes) == 1 else "medium",
+        sources=one.symptom.sources,
+        general=one.symptom.general,
+        question=asked,
+        harmless=one.symptom.harmless,
+        note=found.elsewhere,
+    )
+
+
+def _numbered(texts: list[str], before: str = "") -> str:
+    """Several sentences with their numbers; one alone, or the same every time, as it is."""
+    if len(set(texts)) == 1:
+        return texts[0]
+    return before + " ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))

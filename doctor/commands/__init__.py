@@ -1,0 +1,1 @@
+"""Commands for a person's terminal: how they are quoted, and where the terminal is opened."""

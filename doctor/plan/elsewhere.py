@@ -1,0 +1,208 @@
+"""Where no file fits: what serves instead, and the other ways to SageAttention, for a person to choose."""
+
+from pathlib import PurePosixPath
+
+from ...knowledge.facts import table
+from ...knowledge.gpus import capabilities
+from ...knowledge.tables import dotted, numbers
+from ...machine import Environment
+from ...machine.reason import Reason
+from ..commands.python import pip
+from ..commands.quoting import Command
+from .step import Change, Step
+from .undo import away_by_hand, back_by_hand, way_back
+
+
+def serving(environment: Environment) -> list[dict[str, str]]:
+    """The kernels that are here without any install and take one of these GPUs, in words with a source.
+
+    "as_well" is "yes" where they are known to do as well as SageAttention would.
+    """
+    present, found = capabilities(environment), []
+    if environment.torch is None or environment.torch.kind != "cuda":
+        return found
+    better = {
+        row["kernel"]: row
+        for row in table("wheels")["serves_as_well"]
+        if present and present <= set(map(numbers, row["capabilities"])) and _there(row, environment)
+    }
+    for row in table("wheels")["also_there"]:
+        if any(capability >= numbers(row["capability_from"]) for capability in present) and _there(
+            row, environment
+        ):
+            as_well = better.get(row["kernel"])
+            found.append(
+                {
+                    "kernel": row["kernel"],
+                    "what": as_well["what"] if as_well else row["what"],
+                    "as_well": "yes" if as_well else "not known",
+                    "source": (as_well or row)["source"],
+                }
+            )
+    return found
+
+
+def other_ways(environment: Environment) -> list[Step]:
+    """Ways to SageAttention on Linux without a fitting file, easiest first; none on other systems."""
+    python, torch = environment.python, environment.torch
+    if environment.system != "linux" or python is None or torch is None:
+        return []
+    if torch.cuda_release < numbers(table("wheels")["build"]["cuda_from"]):
+        return []
+    ways = [_in_an_index(environment), _from_the_hub(environment), _from_source(environment)]
+    return [way for way in ways if way is not None]
+
+
+def too_old_to_build(environment: Environment) -> Reason | None:
+    """Why nothing can be built with the CUDA of this torch: SageAttention 2 asks for CUDA 12."""
+    torch, oldest = environment.torch, table("wheels")["build"]["cuda_from"]
+    if environment.system != "linux" or torch is None or torch.cuda_release >= numbers(oldest):
+        return None
+    return Reason(
+        "build-cuda-too-old",
+        f"torch with CUDA {oldest} or newer to build SageAttention 2",
+        f"CUDA {torch.cuda}",
+    )
+
+
+def flash_3(environment: Environment) -> Step | None:
+    """FlashAttention 3 for Hopper, where its file fits and none is there."""
+    row, python, torch = table("wheels")["fa3"], environment.python, environment.torch
+    if {"flash-attn-3", row["package"]} & set(environment.packages) or torch.is_nightly:
+        return None
+    if environment.system != "linux" or python is None or python.machine != "x86_64" or python.free_threaded:
+        return None
+    if numbers(row["capability"]) not in capabilities(environment):
+        return None
+    if torch.cuda_release[:1] != (row["cuda"],) or torch.release < numbers(row["torch_from"]):
+        return None
+    wanted = f"{row['package']}=={row['version']}"
+    return Step(
+        "install-fa3",
+        f"Install {wanted}: FlashAttention 3 for Hopper",
+        (row["why"], "--no-deps keeps pip from changing torch for it."),
+        commands=(pip(environment, "install", "--no-deps", wanted),),
+        undo=(pip(environment, "uninstall", "-y", row["package"]),),
+        changes=(Change(row["package"], None, wanted),),
+        sources=(row["source"],),
+    )
+
+
+def _from_source(environment: Environment) -> Step | None:
+    build, torch, present = table("wheels")["build"], environment.torch, capabilities(environment)
+    row = next(
+        (
+            one
+            for one in build["rows"]
+            if present & set(map(numbers, one["capabilities"]))
+            and torch.release >= numbers(one["torch_from"])
+        ),
+        None,
+    )
+    if row is None:
+        return None
+    needed = [numbers(cuda) for capability, cuda in build["cuda"] if numbers(capability) in present]
+    oldest = dotted(max([numbers(build["cuda_from"]), *needed]))
+    major, here = torch.cuda_release[0], dotted(torch.cuda_release)
+    # Upstream's versions say too little: pip would keep what is there as the same one.
+    again = ("--force-reinstall",) if "sageattention" in environment.packages else ()
+    newer = f", {oldest} or newer" if numbers(oldest) > (major, 0) else ""
+    return Step(
+        "build-sage",
+        "Build SageAttention 2 from source",
+        (
+            f"It needs nvcc of CUDA {major}{newer} (torch here has {here}), a C++ compiler, and time.",
+            f"It is {row['whose']}.",
+            "--no-build-isolation lets it see this torch, --no-deps keeps pip from changing it.",
+            *([build["ptxas"]] if (12, 1) in present else ()),
+        ),
+        commands=(pip(environment, "install", "--no-build-isolation", "--no-deps", *again, row["url"]),),
+        undo=_undo(environment),
+        by_hand=away_by_hand("sageattention", environment),
+        undo_by_hand=back_by_hand("sageattention", environment),
+        sources=(row["source"], build["source"]),
+    )
+
+
+def _undo(environment: Environment) -> tuple[Command, ...]:
+    return way_back("sageattention", environment) or ()
+
+
+def _in_an_index(environment: Environment) -> Step | None:
+    """Where built files are that are known by their index alone: told, and never fetched."""
+    index, python, torch = table("wheels")["index"], environment.python, environment.torch
+    row = next((one for one in index["rows"] if numbers(one["torch"]) == torch.release[:2]), None)
+    if row is None or torch.is_nightly or python.free_threaded:
+        return None
+    if not numbers(row["python"][0]) <= python.minor <= numbers(row["python"][1]):
+        return None
+    built = [numbers(one) for one in row.get(python.machine, ()) if numbers(one)[0] == torch.cuda_release[0]]
+    cuda = torch.cuda_release if torch.cuda_release in built else max(built, default=None)
+    served = {numbers(one) for one, oldest in index["capabilities"] if cuda and cuda >= numbers(oldest)}
+    if not served & capabilities(environment):
+        return None
+    address = index["address"].format(index=f"cu{''.join(map(str, cuda))}")
+    tag, away = f"cp{''.join(map(str, python.minor))}", away_by_hand("sageattention", environment)
+    return Step(
+        "sage-in-an-index",
+        f"Look for a built SageAttention {index['version']} in Astral's index",
+        (
+            f"Its README names files for torch {row['torch']}, Python {dotted(python.minor)}, "
+            f"CUDA {dotted(cuda)} and {python.machine}, built from upstream's tag v{index['version']}. None "
+            "of their names was seen, so no command is printed.",
+            *([index["ada"]] if (8, 9) in capabilities(environment) else ()),
+        ),
+        by_hand=f"Open {address} and take the file with torch {row['torch']} and {tag} in its name; install "
+        f"its address with pip's --no-deps, and run the kernel check. {away}".rstrip(),
+        undo_by_hand=back_by_hand("sageattention", environment) or "Uninstall sageattention.",
+        sources=(index["source"],),
+    )
+
+
+def _from_the_hub(environment: Environment) -> Step | None:
+    hub = table("wheels")["hub_kernel"]
+    if not capabilities(environment) & set(map(numbers, hub["capabilities"])):
+        return None
+    name, version = hub["name"], hub["version"]
+    python, *_ = pip(environment)
+    return Step(
+        "hub-kernel",
+        f"Download {name}, where the Hugging Face Hub has it built for this torch and CUDA",
+        (
+            "Its builds are made per torch and CUDA, without a compiler; pip may update huggingface_hub.",
+            "The second command lists them and marks those that fit this machine. The third downloads "
+            f"version {version}, the one that is known here, and stops where no build fits.",
+            "This pack downloads nothing. It loads it from the cache once it is there, from the next start "
+            "on, and checks it like any other.",
+        ),
+        commands=(
+            pip(environment, "install", hub["package"]),
+            (_beside(python, "kernels"), "versions", name),
+            (python, "-c", f'from kernels import get_kernel; get_kernel("{name}", version={version})'),
+        ),
+        undo=(
+            (_beside(python, "hf"), "cache", "rm", "--yes", f"kernel/{name}"),
+            pip(environment, "uninstall", "-y", hub["package"]),
+        ),
+        undo_by_hand="hf looks into HF_HUB_CACHE, else into ~/.cache/huggingface/hub. Where KERNELS_CACHE is "
+        f"set, delete the folder kernels--{name.replace('/', '--')} in it.",
+        sources=(hub["source"],),
+    )
+
+
+def _beside(python: str, program: str) -> str:
+    """A program that a package put beside this Python."""
+    return str(PurePosixPath(python).parent / program)
+
+
+def _there(row: dict, environment: Environment) -> bool:
+    python, driver, torch = environment.python, environment.driver, environment.torch
+    if "needs" in row and row["needs"] not in environment.packages:
+        return False
+    if environment.system != row.get("system", environment.system):
+        return False
+    if "machines" in row and (python is None or python.machine not in row["machines"]):
+        return False
+    if "driver" not in row or torch.cuda_release[:1] >= (row["cuda"],):
+        return True
+    return driver is not None and numbers(driver.version or "") >= numbers(row["driver"])

@@ -1,0 +1,309 @@
+"""What to install on this machine, with the exact commands, why, and the way back; or why nothing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...knowledge.gpus import capabilities, named
+from ...machine import Environment
+from ...machine.reason import Reason
+from ...machine.redaction import redact
+from ...machine.surroundings import Surroundings
+from ..commands.terminal import Terminal, for_others, in_full
+from ..rules import Mismatch, mismatches
+from . import amd, failures, fit, headers, host_attention, steps, turing, unserved, uv
+from .elsewhere import flash_3, other_ways, serving, too_old_to_build
+from .findings import Finding, findings
+from .outcome import (
+    INSTALL,
+    NO_WAY_BACK,
+    NOT_FOR_THIS,
+    NOT_JUDGED,
+    NOT_NEEDED,
+    NOTHING_FITS,
+    REPAIR,
+    WELL,
+    decide,
+    summary,
+    told,
+)
+from .step import Step
+from .wheel import Wheel, choose
+
+__all__ = [
+    "INSTALL",
+    "NOTHING_FITS",
+    "NOT_FOR_THIS",
+    "NOT_JUDGED",
+    "NOT_NEEDED",
+    "NO_WAY_BACK",
+    "REPAIR",
+    "WELL",
+    "Plan",
+    "make_plan",
+]
+
+# No kernel at all runs before these are put right.
+_TORCH_FIRST = ("torch-gpu", "torch-cuda-too-old-for-gpu", "driver-too-old")
+_NONE = Terminal("")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do on one machine.
+
+    Attributes:
+        outcome: One of those in outcome.py.
+        summary: The same in a sentence or two.
+        steps: What the written fix does, in order.
+        options: What a person may choose beside them; never done by the written fix.
+        serving: The kernels that are here without any install.
+        findings: What is wrong around this Python.
+        mismatches: Versions that do not belong together.
+        installed: Each SageAttention that is here: known to fit, known not to, or not known.
+        unfit: Why what was wanted can not be had.
+        refused: The nearest files that do not fit, each with its reasons.
+        here: This machine's own terminal, where commands are told in full.
+        for_others: The one that a page and a forum are told of.
+        kind: What kind of Python that is, in words.
+        host: "Kaggle" or "Colab", where commands are typed into a notebook.
+        uv: The program that its commands are for where this Python has no pip.
+    """
+
+    outcome: str
+    summary: str
+    steps: tuple[Step, ...] = ()
+    options: tuple[Step, ...] = ()
+    serving: tuple[dict[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    mismatches: tuple[Mismatch, ...] = ()
+    installed: tuple[fit.Fit, ...] = ()
+    unfit: tuple[Reason, ...] = ()
+    refused: tuple[tuple[Wheel, tuple[Reason, ...]], ...] = ()
+    here: Terminal = _NONE
+    for_others: Terminal = _NONE
+    kind: str = ""
+    host: str = ""
+    uv: str = ""
+
+    @property
+    def system(self) -> str:
+        """Whose shell the commands are for."""
+        return self.here.system
+
+    @property
+    def stopped_by(self) -> tuple[Finding, ...]:
+        """What must be put right by hand before anything can be installed."""
+        return tuple(one for one in self.findings if one.stops)
+
+    def as_data(self, *, private: bool = False) -> dict[str, Any]:
+        """Values for JSON; with ``private``, commands from a folder that names nobody, no path in errors."""
+        terminal = self.for_others if private else self.here
+        wrong = [one.as_data() for one in self.mismatches]
+        installed = [one.as_data() for one in self.installed]
+        # What a package said when it was imported may name its folder.
+        for one in wrong if private else ():
+            one["reason"]["came"] = redact(one["reason"]["came"], terminal.names)
+        for one in installed if private else ():
+            one["known"] = redact(one["known"], terminal.names)
+        return {
+            "outcome": self.outcome,
+            "summary": self.summary,
+            "kind": self.kind,
+            "host": self.host,
+            "system": terminal.system,
+            "place": terminal.place,
+            "open_in": terminal.open_in,
+            "steps": [step.as_data(terminal) for step in self.steps],
+            "options": [step.as_data(terminal) for step in self.options],
+            "serving": [dict(one) for one in self.serving],
+            "findings": [one.as_data() for one in self.findings],
+            "mismatches": wrong,
+            "installed": installed,
+            "unfit": [vars(one) for one in self.unfit],
+            "refused": [
+                {"file": wheel.file, "reasons": [vars(one) for one in against]}
+                for wheel, against in self.refused
+            ],
+        }
+
+
+def make_plan(
+    environment: Environment,
+    around: Surroundings | None = None,
+    *,
+    sage3: bool = False,
+    broken: Mapping[str, str] | None = None,
+    failed: Mapping[str, str] | None = None,
+    passed: Mapping[str, bool] | None = None,
+) -> Plan:
+    """The plan for a machine.
+
+    Args:
+        environment: The machine, with what torch says of its GPUs where that is to be had.
+        around: What the doctor read besides; the default knows nothing of it.
+        sage3: SageAttention 3 is asked for.
+        broken: Packages that the kernel check could not import, each with the error.
+        failed: Packages of which no kernel passed it, each with what it found.
+        passed: Packages whose kernels passed the check; False where some did and some did not.
+    """
+    around = around or Surroundings()
+    made = _made(environment, around, sage3, broken or {}, failed or {}, passed or {})
+    if not (program := around.uv_alone):
+        return made
+    told = uv.steps(made.steps, program), uv.steps(made.options, program)
+    return replace(made, steps=told[0], options=told[1], uv=program)
+
+
+def _made(
+    environment: Environment,
+    around: Surroundings,
+    sage3: bool,
+    broken: Mapping[str, str],
+    failed: Mapping[str, str],
+    passed: Mapping[str, bool],
+) -> Plan:
+    """The plan in pip's words."""
+    found = tuple(findings(environment, around))
+    wrong = (*mismatches(environment), *failures.mismatches(environment, broken, failed))
+    told_wrong = [*wrong, *(one.mismatch for one in found if not one.remark)]
+    common: dict[str, Any] = {
+        "findings": found,
+        "mismatches": wrong,
+        "installed": fit.judge(environment, told_wrong, passed),
+        "serving": tuple(serving(environment)),
+        "here": in_full(environment, around),
+        "for_others": for_others(environment, around),
+        "kind": around.named,
+        "host": around.host,
+    }
+    if first := next((one for one in common["mismatches"] if one.reason.code in _TORCH_FIRST), None):
+        summary = f"torch itself does not run on this machine: {first.reason}. {first.do}"
+        return Plan(NOTHING_FITS, summary, unfit=(first.reason,), **common | {"serving": ()})
+    if reason := unserved.why(environment):
+        return _unserved(environment, reason, common)
+    if max(capabilities(environment)) < (8, 0):
+        return _on_turing(environment, common)
+    return _with_sage(environment, around, sage3, common)
+
+
+def _unserved(environment: Environment, reason: Reason, common: dict[str, Any]) -> Plan:
+    """A machine for which no SageAttention is there: what it has instead, and what has to go."""
+    told_of = unserved.summary(environment, reason)
+    if reason.code == "gpu-float32":
+        # Of what is here nothing takes float32.
+        common = common | {"serving": ()}
+    wrong = [one for one in common["installed"] if one.state == fit.WRONG]
+    repair, options, unfit = [], amd.ways(environment), [reason]
+    for one in wrong:
+        removal = steps.remove(environment, one.name)
+        if isinstance(removal, steps.Unfit):
+            unfit, options = [*unfit, *removal.reasons], [removal.option, *options]
+        else:
+            repair.append(removal)
+    if wrong:
+        outcome, told_of = REPAIR, f"What is installed does not work on this GPU. {told_of}"
+    elif not unserved.is_no_fault(environment, reason):
+        outcome = NOTHING_FITS
+    elif unclear := fit.unknown(common["installed"]):
+        outcome, told_of = NOT_JUDGED, " ".join([*map(told, unclear), told_of])
+    else:
+        outcome = NOT_FOR_THIS
+    return Plan(outcome, told_of, steps=tuple(repair), options=tuple(options), unfit=tuple(unfit), **common)
+
+
+def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
+    """A GPU that only SageAttention 1 serves, and only on an old Triton."""
+    package = environment.packages.get("sageattention")
+    wrong = [
+        one for one in common["mismatches"] if one.about == "sageattention" or "triton" in one.reason.code
+    ]
+    if package is not None and not wrong:
+        if unclear := fit.unknown(common["installed"]):
+            return Plan(NOT_JUDGED, " ".join(map(told, unclear)), **common)
+        return Plan(
+            WELL, "SageAttention is installed as well as this GPU allows; run models in float16.", **common
+        )
+    as_well = [one["what"] for one in common["serving"] if one["as_well"] == "yes"]
+    option = turing.experiment(environment)
+    if as_well:
+        summary = f"No install is needed: {as_well[0]}."
+    else:
+        summary = (
+            "SageAttention 2 has no kernels for this GPU; PyTorch's attention runs, and needs no install."
+        )
+    outcome = REPAIR if wrong and package else NOT_NEEDED if as_well else NOTHING_FITS
+    unfit = (
+        () if as_well else (Reason("sage2-turing", "capability 8.0 for SageAttention 2", named(environment)),)
+    )
+    repair, options = (), [option] if option else []
+    if outcome == REPAIR:
+        summary = f"What is installed does not work on this GPU. {summary}"
+        removal = steps.remove(environment, "sageattention")
+        if isinstance(removal, steps.Unfit):
+            unfit, options = (*unfit, *removal.reasons), [removal.option, *options]
+        else:
+            repair = (removal,)
+    return Plan(outcome, summary, steps=repair, options=tuple(options), unfit=unfit, **common)
+
+
+def _with_sage(environment: Environment, around: Surroundings, sage3: bool, common: dict[str, Any]) -> Plan:
+    told = [*common["mismatches"], *(one.mismatch for one in common["findings"])]
+    wrong = [one for one in told if one.reason.code in steps.REPAIRED]
+    triton = steps.triton(environment)
+    sage = steps.sage(environment, wrong, triton)
+    third = steps.sage3(environment) if sage3 else None
+    if isinstance(triton, Step) and isinstance(sage, steps.Unfit) and not isinstance(third, Step):
+        # One that is there and wrong is still put right; a new one would serve nothing here by itself.
+        triton = triton if steps.has_triton(environment) else None
+    parts = [part for part in (triton, sage, third) if part is not None]
+    installs = [part for part in parts if isinstance(part, Step)]
+    unfit = [part for part in parts if isinstance(part, steps.Unfit)]
+    options = [part.option for part in unfit if part.option is not None]
+    missing = isinstance(sage, steps.Unfit)
+    if missing:
+        options += other_ways(environment)
+        if reason := too_old_to_build(environment):
+            unfit.append(steps.Unfit((reason,)))
+    if hopper := flash_3(environment):
+        options.insert(0, hopper)
+    todo = _in_order(environment, around, common["findings"], installs, triton)
+    unclear = fit.unknown(common["installed"])
+    if unclear and (instead := steps.sage_instead(environment, [one.name for one in unclear])):
+        options.append(instead)
+    lost = any(reason.code == "no-way-back" for part in unfit for reason in part.reasons)
+    outcome = decide(todo, missing, bool(wrong), lost, common)
+    asked = ["sageattention"] * missing + ["sageattn3"] * isinstance(third, steps.Unfit)
+    none_fits = [choice for name in asked if (choice := choose(environment, name)).wheel is None]
+    return Plan(
+        outcome,
+        summary(outcome, common, todo, missing, host_attention.given(environment)),
+        steps=tuple(todo),
+        options=tuple(options),
+        unfit=tuple(reason for part in unfit for reason in part.reasons),
+        refused=tuple(one for choice in none_fits for one in _nearest(choice.refused)),
+        **common,
+    )
+
+
+def _in_order(
+    environment: Environment,
+    around: Surroundings,
+    found: tuple[Finding, ...],
+    installs: list[Step],
+    triton: Step | steps.Unfit | None,
+) -> list[Step]:
+    """What pip itself needs, then what Triton compiles with, then the packages, then the stale cache."""
+    first = [one.step for one in found if one.step is not None] if installs else []
+    if steps.has_triton(environment) or isinstance(triton, Step):
+        first.append(headers.step(environment, around))
+    last = steps.clear_cache(environment, around) if isinstance(triton, Step) else None
+    return [step for step in (*first, *installs, last) if step is not None]
+
+
+def _nearest(refused: Iterable[tuple[Wheel, tuple[Reason, ...]]]) -> list[tuple[Wheel, tuple[Reason, ...]]]:
+    """Those with the fewest reasons, a handful; one for another system or GPU is near to nobody."""
+    far = ("wheel-platform", "wheel-gpu")
+    here = [one for one in refused if not any(reason.code in far for reason in one[1])]
+    fewest = min((len(against) for _, against in here), default=0)
+    return [one for one in here if len(one[1]) == fewest][:5]

@@ -1,0 +1,257 @@
+"""The steps of a plan for a GPU that SageAttention 2 serves: Triton, SageAttention, a stale cache."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...knowledge.gpus import capabilities
+from ...knowledge.tables import numbers, row_of_gpu, triton_of
+from ...machine import Environment, fork
+from ...machine.build import SAGE_1
+from ...machine.reason import Reason
+from ...machine.surroundings import Surroundings
+from ..commands.python import pip, python_of
+from ..commands.quoting import Command
+from ..commands.remove import remove_folder
+from ..rules import Mismatch
+from . import wheel
+from .step import Change, Step
+from .triton import Triton, triton_for
+from .undo import away_by_hand, back_by_hand, way_back
+
+# The codes of what a reinstall puts right.
+REPAIRED = frozenset(
+    {
+        "two-copies",
+        "build-torch",
+        "build-cuda",
+        "build-gpu",
+        "sage-branch",
+        "kernels-failed",
+        "known-bad-build",
+        "modules-python",
+        "not-importable",
+        "triton-torch",
+        "triton-missing",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """What was wanted and can not be had.
+
+    Attributes:
+        reasons: Why.
+        option: What a person may do instead.
+    """
+
+    reasons: tuple[Reason, ...]
+    option: Step | None = None
+
+
+def has_triton(environment: Environment) -> bool:
+    """Whether an import would find one."""
+    return triton_of(environment) is not None
+
+
+def triton(environment: Environment) -> Step | Unfit | None:
+    """Installs the Triton that belongs to torch; None where it is there."""
+    wanted, there = triton_for(environment), triton_of(environment)
+    if isinstance(wanted, Reason):
+        # One that is installed and that no table judges is left alone.
+        return None if there else Unfit((wanted,))
+    if there is not None and not there[1].copies and (wanted.takes(there[1]) or not there[1].release):
+        return None
+    if reason := _too_old_for_the_gpu(wanted, environment):
+        return Unfit((reason,))
+    # The fork and the original bring the same module: of two, both have to go first.
+    other = there[0] if there is not None and there[0] != wanted.name else None
+    return _install_triton(environment, wanted, other)
+
+
+def _install_triton(environment: Environment, wanted: Triton, other: str | None) -> Step | Unfit:
+    back = _ways_back(environment, [wanted.name, *([other] if other else [])])
+    if isinstance(back, Unfit):
+        return back
+    there = environment.packages.get(wanted.name)
+    remove = _uninstall(environment, other) if other else ()
+    if there is not None and there.copies:
+        remove += _uninstall(environment, wanted.name)
+    newest = f"; the newest known is {wanted.newest}" if wanted.newest else ""
+    return Step(
+        "install-triton",
+        f"Install {wanted.requirement}",
+        (
+            f"It is the one that belongs to torch {environment.torch}{newest}.",
+            "SageAttention quantises with it, and torch.compile needs it.",
+        ),
+        commands=(*remove, pip(environment, "install", "--upgrade", "--no-deps", wanted.requirement)),
+        undo=back,
+        changes=_changes(environment, {wanted.name: wanted.requirement} | ({other: None} if other else {})),
+        sources=(wanted.source,),
+    )
+
+
+def _too_old_for_the_gpu(wanted: Triton, environment: Environment) -> Reason | None:
+    rows = [row for one in capabilities(environment) if (row := row_of_gpu(one))]
+    limits = [row["triton_from"] for row in rows if "triton_from" in row]
+    # Only where every GPU asks for more: on a mixed machine the others are served.
+    if len(limits) == len(rows) and limits and numbers(wanted.specifier)[:2] < min(map(numbers, limits)):
+        return Reason("triton-gpu", f"Triton {limits[0]} or newer for this GPU", f"torch {environment.torch}")
+    return None
+
+
+def sage(
+    environment: Environment, wrong: Iterable[Mismatch], triton_step: Step | Unfit | None
+) -> Step | Unfit | None:
+    """Installs the SageAttention that fits; None where a good one is there."""
+    package = environment.packages.get("sageattention")
+    wrong = [one for one in wrong if one.about == "sageattention"]
+    old = package is not None and fork(package) == SAGE_1
+    if package is not None and not wrong and not old:
+        return None
+    if isinstance(triton_step, Unfit):
+        lost = any(reason.code == "no-way-back" for reason in triton_step.reasons)
+        came = "one that is to be replaced by hand first" if lost else "none that fits"
+        return Unfit((Reason("triton-needed", "the Triton that belongs to torch, for SageAttention", came),))
+    chosen = wheel.choose(environment, "sageattention").wheel
+    if chosen is None:
+        # A version 1 that works stays: nothing better fits, and nothing is wrong with it.
+        if old and not wrong:
+            return None
+        return Unfit(
+            (Reason("wheel-none", "a built SageAttention for this machine", "none"),), _removal(environment)
+        )
+    # What it said then is told among the versions, and may name a folder.
+    reasons = [
+        "What is installed does not import."
+        if one.reason.code == "not-importable"
+        else f"What is installed does not fit: {one.reason}."
+        for one in wrong
+    ]
+    if old:
+        reasons.append(
+            "Version 1 is wrong at most key lengths and slower; version 2 has its kernels and more."
+        )
+    return _install(environment, "sageattention", chosen, reasons)
+
+
+def sage_instead(environment: Environment, names: Iterable[str]) -> Step | None:
+    """A build that is known to fit in place of one of which nobody knows; for a person to choose."""
+    chosen = wheel.choose(environment, "sageattention").wheel if "sageattention" in names else None
+    if chosen is None or chosen.version == environment.packages["sageattention"].full_version:
+        return None
+    why = "For the case that the kernel check fails what is installed now: this build is known to fit."
+    made = _install(environment, "sageattention", chosen, [why])
+    return made.option if isinstance(made, Unfit) else made
+
+
+def sage3(environment: Environment) -> Step | Unfit | None:
+    """Installs SageAttention 3, where it is asked for."""
+    if "sageattn3" in environment.packages:
+        return None
+    chosen = wheel.choose(environment, "sageattn3").wheel
+    if chosen is None:
+        return Unfit((Reason("wheel-none", "a built SageAttention 3 for this machine", "none"),))
+    return _install(
+        environment,
+        "sageattn3",
+        chosen,
+        ["FP4 is much coarser than version 2, and it has crashed on Windows (thu-ml/SageAttention#357)."],
+    )
+
+
+def _removal(environment: Environment) -> Step | None:
+    if "sageattention" not in environment.packages:
+        return None
+    found = remove(environment, "sageattention")
+    return found.option if isinstance(found, Unfit) else found
+
+
+def remove(environment: Environment, name: str) -> Step | Unfit:
+    """Takes a package out that only does harm; as an option only where it could not be brought back."""
+    back = _ways_back(environment, [name])
+    lost = isinstance(back, Unfit)
+    step = Step(
+        f"remove-{name}",
+        f"Remove {name} by hand" if lost else f"Remove {name}",
+        ("It does not work here, and everything that would use it runs on other kernels without it.",),
+        commands=_uninstall(environment, name),
+        undo=() if lost else back,
+        by_hand=away_by_hand(name, environment),
+        undo_by_hand=back_by_hand(name, environment),
+        changes=_changes(environment, {name: None}),
+    )
+    return Unfit(back.reasons, step) if lost else step
+
+
+def clear_cache(environment: Environment, around: Surroundings) -> Step | None:
+    """Empties what another Triton compiled; None where there is nothing."""
+    if not (has_triton(environment) and around.triton_cache_there and around.triton_cache_writable):
+        return None
+    return Step(
+        "clear-triton-cache",
+        "Empty Triton's cache",
+        ("Modules in it were compiled for another Triton and may not load. It fills again by itself.",),
+        commands=(remove_folder(python_of(environment), around.triton_cache, environment.system),),
+        sources=("woct0rdho/triton-windows#14, #21",),
+    )
+
+
+def _install(environment: Environment, name: str, chosen: wheel.Wheel, reasons: list[str]) -> Step | Unfit:
+    back = _ways_back(environment, [name])
+    package = environment.packages.get(name)
+    copies = _uninstall(environment, name) if package is not None and package.copies else ()
+    again = ("--force-reinstall",) if package is not None else ()
+    step = Step(
+        "install-sage" if name == "sageattention" else "install-sage3",
+        f"Install {name} {chosen.version}",
+        (
+            *reasons,
+            *wheel.why(chosen, environment),
+            "--no-deps keeps pip from changing torch for it.",
+        ),
+        commands=(*copies, pip(environment, "install", "--no-deps", *again, chosen.target)),
+        undo=() if isinstance(back, Unfit) else back,
+        by_hand=away_by_hand(name, environment),
+        undo_by_hand=back_by_hand(name, environment),
+        changes=_changes(environment, {name: chosen.file}),
+        wheel=chosen,
+        sources=(chosen.source,),
+    )
+    if isinstance(back, Unfit):
+        return Unfit(back.reasons, step)
+    return step
+
+
+def _uninstall(environment: Environment, name: str) -> tuple[Command, ...]:
+    """Once for every copy: pip takes out the one it finds first."""
+    package = environment.packages[name]
+    copies = len(package.copies) + (not package.as_module)
+    return (pip(environment, "uninstall", "-y", name),) * copies
+
+
+def _ways_back(environment: Environment, names: list[str]) -> tuple[Command, ...] | Unfit:
+    """The commands that bring back several packages; removals first, since two may hold the same module."""
+    found = {name: way_back(name, environment) for name in names}
+    lost = [name for name, commands in found.items() if commands is None]
+    if lost:
+        package = environment.packages[lost[0]]
+        reason = Reason("no-way-back", "a build that can be had again", f"{lost[0]} {package.shown}")
+        option = Step(
+            f"replace-{lost[0]}",
+            f"Replace {lost[0]} {package.shown} by hand",
+            commands=_uninstall(environment, lost[0]),
+            by_hand=away_by_hand(lost[0], environment),
+            undo_by_hand=back_by_hand(lost[0], environment),
+        )
+        return Unfit((reason,), option)
+    ordered = sorted(found.values(), key=lambda commands: "uninstall" not in commands[0])
+    return tuple(command for commands in ordered for command in commands)
+
+
+def _changes(environment: Environment, after: dict[str, str | None]) -> tuple[Change, ...]:
+    packages = environment.packages
+    return tuple(
+        Change(name, packages[name].shown if name in packages else None, one) for name, one in after.items()
+    )

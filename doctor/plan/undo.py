@@ -1,0 +1,59 @@
+"""How to go back to what is installed now, to the exact version."""
+
+from ...knowledge.facts import table
+from ...machine import Environment
+from ..commands.python import pip
+from ..commands.quoting import Command
+from . import wheel
+
+# Of these every release stays in the package registry, so a version alone names the file.
+_IN_THE_REGISTRY = ("triton", "triton-windows")
+
+
+def way_back(name: str, environment: Environment) -> tuple[Command, ...] | None:
+    """Commands that bring back what is installed of a package now; None where no index has that build."""
+    package = environment.packages.get(name)
+    if package is None:
+        return (pip(environment, "uninstall", "-y", name),)
+    if package.as_module:
+        return None
+    target = what_is_there(name, environment)
+    return target and (pip(environment, "install", "--no-deps", "--force-reinstall", target),)
+
+
+def away_by_hand(name: str, environment: Environment) -> str:
+    """What a person does before a command that puts another build in its place; "" where pip does it."""
+    package = environment.packages.get(name)
+    if package is None or not package.as_module:
+        return ""
+    return (
+        f"{name} is here as a module that pip did not install, so no command takes it out: move its folder "
+        "away by hand, and keep it."
+    )
+
+
+def back_by_hand(name: str, environment: Environment) -> str:
+    """What is lost where no command brings it back, or how a person does; "" where a command does."""
+    if way_back(name, environment) is not None:
+        return ""
+    if environment.packages[name].as_module:
+        return f"No way back is known by a command: move the folder of {name} back by hand."
+    version = environment.packages[name].shown
+    return (
+        f"No way back is known: the build of {name} that is installed now, {version}, is in no index, so no "
+        "command brings it back: keep a copy of its folders in site-packages first."
+    )
+
+
+def what_is_there(name: str, environment: Environment) -> str | None:
+    """What pip is to be asked for to get the installed build again, None where it can not be had."""
+    package = environment.packages[name]
+    if not package.build and (name in _IN_THE_REGISTRY or package.version in _in_the_registry(name)):
+        return f"{name}=={package.version}"
+    known = wheel.find(name, package.full_version, environment)
+    return known.target if known else None
+
+
+def _in_the_registry(name: str) -> list[str]:
+    """Versions of which the package registry still has the file, where not every one is there."""
+    return table("wheels")["registry"].get(name, [])

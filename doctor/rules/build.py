@@ -1,0 +1,139 @@
+"""Builds of SageAttention: each is for some versions of torch, one major of CUDA, and some GPUs."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ...knowledge.tables import dotted, names_of_gpus, numbers, sage_packages, tables
+from ...machine import Build, Environment, Package, fork
+from ...machine.build import WOCT0RDHO
+from ...machine.reason import Reason
+from .mismatch import Mismatch
+
+
+def for_another_torch(environment: Environment) -> Iterator[Mismatch]:
+    """A build for another minor version of torch: its modules do not load, often without a word."""
+    torch = environment.torch
+    if torch is None or torch.is_nightly or not torch.release:
+        return
+    for name, package, build in _builds(environment):
+        if not build.torch or _fits(build, torch.release):
+            continue
+        higher = " or newer" if build.and_higher else ""
+        yield Mismatch(
+            Reason("build-torch", f"torch {dotted(build.torch[:2])}{higher} for {package.build}", str(torch)),
+            about=name,
+            do=f"Replace {name} by a build for torch {dotted(torch.release[:2])}, "
+            f"or go back to torch {dotted(build.torch[:2])}.",
+            source=tables()["build_tags"]["torch_source"],
+        )
+
+
+def for_another_cuda(environment: Environment) -> Iterator[Mismatch]:
+    """A build for another major version of CUDA: its modules ask for a runtime that is not there."""
+    torch = environment.torch
+    # A CPU build of torch beside a GPU is the fault itself, and told as such.
+    if torch is None or (torch.kind == "cpu" and environment.driver is not None):
+        return
+    for name, package, build in _builds(environment):
+        if build.cuda[:1] == torch.cuda_release[:1]:
+            continue
+        came = f"CUDA {torch.cuda}" if torch.cuda else f"torch {torch} for {torch.kind}"
+        do = (
+            f"Replace {name} by a build for CUDA {torch.cuda_release[0]}."
+            if torch.cuda_release
+            else f"Remove {name}: its kernels are for NVIDIA GPUs."
+        )
+        yield Mismatch(
+            Reason("build-cuda", f"torch with CUDA {build.cuda[0]} for {package.build}", came),
+            about=name,
+            do=do,
+            source=tables()["build_tags"]["cuda_source"],
+        )
+
+
+def for_another_gpu(environment: Environment) -> Iterator[Mismatch]:
+    """A build with no code for any GPU here that it could have code for."""
+    for name, package in sage_packages(environment):
+        # What works below has no CUDA code, or is told in gpu.py.
+        oldest = (7, 5) if name == "sageattn3" else (8, 0)
+        present = {capability for capability in environment.capabilities if capability >= oldest}
+        if not present:
+            continue
+        served, source = _served(name, package)
+        if served is None or any(_runs(code, gpu) for code in served for gpu in present):
+            continue
+        has = " or ".join(dotted(capability) for capability in sorted(served))
+        yield Mismatch(
+            Reason(
+                "build-gpu",
+                f"a GPU of capability {has} for {package.shown}",
+                names_of_gpus(environment),
+            ),
+            about=name,
+            do=f"Replace {name} by a build for this GPU, or remove it.",
+            source=source,
+        )
+
+
+def known_bad(environment: Environment) -> Iterator[Mismatch]:
+    """A build with a fault that is known and put right in another."""
+    for row in tables()["known_bad_builds"]:
+        package = environment.packages.get(row["package"])
+        if package is not None and _is_meant(row, package, environment):
+            yield Mismatch(
+                Reason("known-bad-build", row["instead"], f"{package.shown}, {row['what']}"),
+                about=row["package"],
+                do=f"Replace {row['package']} by {row['instead']}.",
+                source=row["source"],
+            )
+
+
+def _builds(environment: Environment) -> Iterator[tuple[str, Package, Build]]:
+    for name, package in sage_packages(environment):
+        if build := Build.of(package):
+            yield name, package, build
+
+
+def _fits(build: Build, release: tuple[int, ...]) -> bool:
+    return release >= build.torch if build.and_higher else release[:2] == build.torch[:2]
+
+
+def _served(name: str, package: Package) -> tuple[set[tuple[int, ...]] | None, str]:
+    """The capabilities that a build has code for, None where that is not known, and who says so."""
+    if name == "sageattn3":
+        row = tables()["sageattn3"]
+        return set(map(numbers, row["capabilities"])), row["source"]
+    build = Build.of(package)
+    if build and build.capability:
+        return {build.capability}, tables()["single_gpu_wheels"]["source"]
+    if build and fork(package) == WOCT0RDHO:
+        table = tables()["sageattention_modules"]
+        rows = [row for row in table["modules"] if build.cuda >= numbers(row.get("cuda_from", "0"))]
+        return {numbers(code) for row in rows for code in row["capabilities"]}, table["source"]
+    return None, ""
+
+
+def _runs(code: tuple[int, ...], gpu: tuple[int, int]) -> bool:
+    """Whether machine code runs on a GPU: on its own major version, from its own minor on.
+
+    https://docs.nvidia.com/cuda/cuda-c-programming-guide/, "Binary Compatibility".
+    """
+    return code[0] == gpu[0] and code[1] <= gpu[1]
+
+
+def _is_meant(row: dict[str, Any], package: Package, environment: Environment) -> bool:
+    """Whether a row is about this package, on this machine; what it does not name does not matter."""
+    build = Build.of(package)
+    python = environment.python
+    return bool(
+        package.version == row["version"]
+        and ("build" not in row or package.build == row["build"])
+        and ("build_like" not in row or re.fullmatch(row["build_like"], package.build, re.IGNORECASE))
+        and (
+            "post" not in row
+            or (fork(package) == WOCT0RDHO and build is not None and build.post == row["post"])
+        )
+        and ("capability" not in row or numbers(row["capability"]) in environment.capabilities)
+        and ("python" not in row or (python is not None and python.minor == numbers(row["python"])))
+    )

@@ -1,0 +1,62 @@
+"""Where packages lie, and what Python itself brings."""
+
+from collections.abc import Iterator
+
+from ...knowledge.tables import tables, triton_of
+from ...machine import Environment
+from ...machine.reason import Reason
+from .mismatch import Mismatch
+
+
+def packages_in_user_site(environment: Environment) -> Iterator[Mismatch]:
+    """Packages of the user's other Python that hide those of this one, or mix with them.
+
+    A Python whose packages all lie there is well: that is how some Linux machines are set up.
+    """
+    torch = environment.packages.get("torch")
+    embedded = environment.python is not None and environment.python.embedded
+    mixed = embedded or (torch is not None and not torch.in_user_site)
+    leaked = [name for name in environment.in_user_site if mixed or environment.packages[name].copies]
+    if leaked:
+        yield Mismatch(
+            Reason(
+                "user-site", "packages of this Python", f"{', '.join(leaked)} of the user's site-packages"
+            ),
+            about=", ".join(leaked),
+            do="Start Python with -s, or set PYTHONNOUSERSITE=1, and install what is then missing.",
+            source=tables()["user_site"]["source"],
+        )
+
+
+def two_copies(environment: Environment) -> Iterator[Mismatch]:
+    """A package that is installed twice: Python imports a mixture of both."""
+    for name, package in environment.packages.items():
+        # Where the user's copy comes first, that is the fault, and told as such.
+        if package.copies and not package.in_user_site:
+            came = " and ".join((package.shown, *package.copies))
+            yield Mismatch(
+                Reason("two-copies", f"one installation of {name}", came),
+                about=name,
+                do=f"Uninstall {name} until none is left, delete what remains of it in site-packages, "
+                "and install it once.",
+                source=tables()["two_copies"]["source"],
+            )
+
+
+def headers_missing(environment: Environment) -> Iterator[Mismatch]:
+    """Triton beside python.org's embeddable Python, which lacks what Triton compiles its launcher with."""
+    python, triton = environment.python, triton_of(environment)
+    if python is None or triton is None or environment.system != "windows" or python.has_headers is not False:
+        return
+    library = f"python{''.join(map(str, python.minor))}.lib"
+    version = ".".join(map(str, python.minor))
+    yield Mismatch(
+        Reason(
+            "python-headers",
+            f"Python.h in include and {library} in libs, both beside python.exe",
+            "neither or one",
+        ),
+        about=triton[0],
+        do=f"Copy the folders include and libs of a Python {version} into the folder of python.exe.",
+        source=tables()["python_headers"]["source"],
+    )

@@ -1,0 +1,124 @@
+"""Triton and what it must fit: torch, the GPU, and the kernels that are written in it."""
+
+from collections.abc import Iterator
+
+from ...knowledge.tables import (
+    dotted,
+    in_float32_alone,
+    names_of_gpus,
+    numbers,
+    rows_of_gpus,
+    sage_packages,
+    tables,
+    triton_of,
+)
+from ...machine import Environment
+from ...machine.reason import Reason
+from .mismatch import Mismatch
+
+
+def of_another_torch(environment: Environment) -> Iterator[Mismatch]:
+    """torch takes exactly one minor version of Triton: with another, torch.compile fails or worse."""
+    torch, found = environment.torch, triton_of(environment)
+    if torch is None or torch.is_nightly or found is None or _is_held_back_for_turing(environment):
+        return
+    name, package = found
+    for row in tables()["torch_triton"]:
+        needed = row.get(environment.system)
+        if numbers(row["torch"]) != torch.release[:2] or not needed or not package.release:
+            continue
+        if package.release[:2] != numbers(needed):
+            yield Mismatch(
+                Reason("triton-torch", f"Triton {needed} for torch {torch}", package.version),
+                about=name,
+                do=f"Change {name} to a {needed} release, the one that belongs to torch {row['torch']}.",
+                source=row["source"],
+            )
+
+
+def missing_for_sage(environment: Environment) -> Iterator[Mismatch]:
+    """SageAttention without Triton, which every version of it imports."""
+    sage = [name for name, _ in sage_packages(environment)]
+    if not sage or triton_of(environment) or _is_of_another_maker(environment):
+        return
+    name = "triton-windows" if environment.system == "windows" else "triton"
+    yield Mismatch(
+        Reason("triton-missing", f"Triton for {' and '.join(sage)}", "none"),
+        about=name,
+        do=f"Install the {name} that belongs to this torch{_which(environment)}.",
+        source=tables()["triton_needed"]["source"],
+    )
+
+
+def too_old_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
+    """A Triton that can not compile for a GPU of this machine."""
+    found = triton_of(environment)
+    if found is None or not found[1].release:
+        return
+    name, package = found
+    for row in rows_of_gpus(environment):
+        oldest = row.get("triton_from")
+        if oldest and package.release < numbers(oldest):
+            yield Mismatch(
+                Reason(
+                    "triton-too-old-for-gpu", f"Triton {oldest} or newer for {row['name']}", package.version
+                ),
+                about=name,
+                do=f"Install torch 2.7 or newer with CUDA 12.8 or newer, and the {name} that belongs to it.",
+                source=row["source"],
+            )
+            return
+
+
+def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
+    """A Triton that has left this GPU's INT8 tensor cores behind, which SageAttention computes with.
+
+    Only where SageAttention is installed: everything else in Triton still works there.
+    """
+    found, newest = triton_of(environment), _newest_for_sage(environment)
+    if found is None or newest is None or "sageattention" not in environment.packages:
+        return
+    if in_float32_alone(environment):
+        return
+    name, package = found
+    if package.release and package.release >= numbers(newest):
+        yield Mismatch(
+            Reason(
+                "triton-too-new-for-gpu",
+                f"Triton below {newest} for SageAttention on {names_of_gpus(environment)}",
+                package.version,
+            ),
+            about=name,
+            do=f"Either remove sageattention, or install {name} 3.2 with sageattention 1.0.6 and run models "
+            "in float16; with torch 2.7 or newer that breaks torch.compile.",
+            source=rows_of_gpus(environment)[-1]["source"],
+        )
+
+
+def _is_of_another_maker(environment: Environment) -> bool:
+    """Builds for other makers' GPUs bring a Triton of their own, or there is none, as on a Mac."""
+    torch = environment.torch
+    return torch is not None and torch.kind != "cuda" and environment.driver is None
+
+
+def _newest_for_sage(environment: Environment) -> str | None:
+    """The Triton from which SageAttention works on none of the GPUs here, None where it works on one."""
+    rows = rows_of_gpus(environment)
+    return rows[-1].get("triton_below") if rows else None
+
+
+def _is_held_back_for_turing(environment: Environment) -> bool:
+    """Whether an old Triton is here for SageAttention's sake, on GPUs that no newer one serves."""
+    found, newest = triton_of(environment), _newest_for_sage(environment)
+    if found is None or newest is None or "sageattention" not in environment.packages:
+        return False
+    return bool(found[1].release) and found[1].release < numbers(newest)
+
+
+def _which(environment: Environment) -> str:
+    """ " 2.10: 3.6", where the table knows."""
+    torch = environment.torch
+    for row in tables()["torch_triton"] if torch else ():
+        if numbers(row["torch"]) == torch.release[:2] and row.get(environment.system):
+            return f", {row[environment.system]} for torch {dotted(torch.release[:2])}"
+    return ""

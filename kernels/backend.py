@@ -1,0 +1,136 @@
+"""The declaration of a kernel: how to load it, what it takes, how wrong it may be, why it refuses."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..machine.reason import Reason
+from .call import NO_MASK, Call
+
+# attend(q, k, v, *, mask, scale): tensors (batch, heads, length, head_dim) in, the output likewise.
+# It must leave q, k and v as they were.
+Attend = Callable[..., Any]
+
+INT32_OFFSETS = 2**31
+CUDA_GRID_YZ = 65535
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A loaded kernel.
+
+    Attributes:
+        attend: The function itself.
+        attend_owned: As ``attend``, but given a list [q, k, v] that it empties as soon as it has read
+            them, so that their memory is free while it runs; None where that gains nothing.
+    """
+
+    attend: Attend
+    attend_owned: Attend | None = None
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What one kernel takes. Only facts: deciding is ``reasons``, running is ``load().attend``.
+
+    Attributes:
+        name: ``family-QK-PV``, as in the node's list and in every report; never changes.
+        title: One line for people.
+        load: Imports the kernel and returns it. Raises whatever the import raises.
+        tolerance: Largest relative L2 error (NRMSE) against float32 attention that still counts as
+            working, at any call it takes. Measured on normal data over the check's cases and rounded up;
+            each file in backends/ says where, and what is its authors' figure instead.
+        machine: Reasons that hold whatever the call is (package missing, too old, module missing).
+        imports: Compiled modules that it needs, for the check to import each by itself.
+        of_torch: Part of PyTorch itself, which ComfyUI runs anyway: used before it is checked, too.
+        may_raise: Whoever calls it catches what it raises and uses PyTorch's attention: no fault then.
+        hard_data: Is tried on data made to be hard as well; a launch flag's kernel is what it is.
+        exact: Computes in the inputs' own precision, with rounding as its only error.
+        capabilities: CUDA compute capabilities it has code for; None is any.
+        dtypes: torch dtype names.
+        head_dims: Head dims it takes.
+        head_dims_text: The same for people.
+        masks: Mask kinds it honours besides none.
+        gqa: Takes fewer kv heads than heads.
+        any_scale: Honours ``scale``; else only 1 / sqrt(head_dim).
+        kv_multiple: kv_len must be a multiple of this,
+        kv_padding: or miss it by no more than this part of kv_len.
+        max_batch: Largest batch.
+        max_batch_heads: Largest batch * heads.
+        offset_limit: First element offset it can not reach, None without one.
+        unit_stride: Needs a contiguous last dimension.
+    """
+
+    name: str
+    title: str
+    load: Callable[[], Kernel]
+    tolerance: float
+    machine: tuple[Reason, ...] = ()
+    imports: tuple[str, ...] = ()
+    of_torch: bool = False
+    may_raise: bool = False
+    hard_data: bool = True
+    exact: bool = False
+    capabilities: frozenset[tuple[int, int]] | None = None
+    dtypes: frozenset[str] = frozenset({"float16", "bfloat16"})
+    head_dims: range | frozenset[int] = field(default_factory=lambda: range(1, 129))
+    head_dims_text: str = "1 to 128"
+    masks: frozenset[str] = frozenset()
+    gqa: bool = True
+    any_scale: bool = True
+    kv_multiple: int = 1
+    kv_padding: float = 0.0
+    max_batch: int = CUDA_GRID_YZ
+    max_batch_heads: int | None = None
+    offset_limit: int | None = INT32_OFFSETS
+    unit_stride: bool = True
+
+    def reasons(self, call: Call) -> list[Reason]:
+        """Every reason for which this kernel does not take the call; empty where it does."""
+        return [*self.machine, *self._call_reasons(call)]
+
+    def _call_reasons(self, call: Call) -> Iterator[Reason]:
+        if call.device != "cuda":
+            yield Reason("device", "cuda", call.device)
+        elif self.capabilities is not None and call.capability not in self.capabilities:
+            yield Reason(
+                "capability", _any_of(map(_dotted, sorted(self.capabilities))), _dotted(call.capability)
+            )
+        if call.dtype not in self.dtypes:
+            yield Reason("dtype", _any_of(sorted(self.dtypes)), call.dtype)
+        if call.head_dim not in self.head_dims:
+            yield Reason("head-dim", f"head_dim {self.head_dims_text}", str(call.head_dim))
+        if call.mask != NO_MASK and call.mask not in self.masks:
+            yield Reason("mask", _any_of([f"{m} mask" for m in sorted(self.masks)] or ["no mask"]), call.mask)
+        if call.heads != call.kv_heads and not self.gqa:
+            yield Reason("gqa", "as many kv heads as heads", f"{call.heads} heads, {call.kv_heads} kv heads")
+        if not self.any_scale and not call.has_default_scale:
+            yield Reason("scale", "1 / sqrt(head_dim)", f"{call.scale:g}")
+        if call.needs_grad:
+            yield Reason("grad", "no gradient", "inputs that need one")
+        if call.needs_exact and not self.exact:
+            yield Reason("precision", "a call that may be quantised", "one that must be exact")
+        yield from self._size_reasons(call)
+
+    def _size_reasons(self, call: Call) -> Iterator[Reason]:
+        if -call.kv_len % self.kv_multiple > self.kv_padding * call.kv_len:
+            padding = f" or {self.kv_padding:.1%} less" if self.kv_padding else ""
+            yield Reason("kv-length", f"a multiple of {self.kv_multiple} keys{padding}", str(call.kv_len))
+        if call.batch > self.max_batch:
+            yield Reason("batch", f"a batch of {self.max_batch} at most", str(call.batch))
+        elif self.max_batch_heads is not None and call.batch * call.heads > self.max_batch_heads:
+            yield Reason(
+                "batch", f"batch x heads {self.max_batch_heads} at most", str(call.batch * call.heads)
+            )
+        if self.offset_limit is not None and call.max_offset >= self.offset_limit:
+            yield Reason("offset", f"row offsets below {self.offset_limit}", str(call.max_offset))
+        if self.unit_stride and not call.unit_stride:
+            yield Reason("stride", "a contiguous last dimension", "a strided one")
+
+
+def _dotted(capability: tuple[int, int] | None) -> str:
+    return "none" if capability is None else f"{capability[0]}.{capability[1]}"
+
+
+def _any_of(values) -> str:
+    return " or ".join(values)

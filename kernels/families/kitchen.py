@@ -1,0 +1,48 @@
+"""Comfy Kitchen's INT8 attention, which ComfyUI installs itself since 0.31."""
+
+from ...machine import Installed, missing
+from ..backend import CUDA_GRID_YZ, Backend, Kernel
+from ..call import ADDITIVE_MASK, BOOL_MASK
+
+_SINCE_TURING = frozenset(
+    {(7, 5), (8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0), (12, 1)}
+)
+
+
+def _load() -> Kernel:
+    import comfy_kitchen
+
+    attention = comfy_kitchen.int8_attention
+    prequantize = getattr(comfy_kitchen, "prequantize_int8_attention", None)
+
+    def attend(q, k, v, *, mask=None, scale=None):
+        return attention(q, k, v, scale=scale, attn_mask=mask)
+
+    def attend_owned(tensors, *, mask=None, scale=None):
+        packed = prequantize(*tensors, scale=scale, attn_mask=mask)
+        tensors.clear()
+        return comfy_kitchen.int8_attention_from_prequantized(packed)
+
+    return Kernel(attend, attend_owned if prequantize else None)
+
+
+def declare(packages: Installed) -> tuple[Backend, ...]:
+    """INT8 for Q, K, P and V, with Hadamard rotation before quantising."""
+    return (
+        Backend(
+            name="kitchen-int8",
+            title="Comfy Kitchen: INT8 QK, INT8 PV",
+            load=_load,
+            machine=missing(packages, "comfy-kitchen"),
+            # Measured 0.022 (H200, 0.2.31, torch 2.11.0+cu130, 2026-11-24).
+            tolerance=0.03,
+            capabilities=_SINCE_TURING,
+            # It takes float32 too, and answers it in bfloat16's precision (sage_attention.py,
+            # output_dtype): that is a cast nobody asked for.
+            head_dims=range(1, 257),
+            head_dims_text="1 to 256",
+            masks=frozenset({BOOL_MASK, ADDITIVE_MASK}),
+            # Raises at 70,000: batch and heads share one dimension of the launch grid.
+            max_batch_heads=CUDA_GRID_YZ,
+        ),
+    )

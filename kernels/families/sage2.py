@@ -1,0 +1,139 @@
+"""SageAttention 2: INT8 QK with FP16 or FP8 PV, one CUDA module per GPU generation, and Triton."""
+
+from dataclasses import replace
+
+from ...machine import Installed, Package, generation, missing
+from ...machine.reason import Reason
+from ..backend import Backend, Kernel
+from ._half_range import ACCUMULATED, CAST
+from ._sage2_call import calling
+
+_AMPERE = frozenset({(8, 0), (8, 6), (8, 7), (8, 9)})
+_FP8_MMA = frozenset({(8, 9), (10, 0), (12, 0), (12, 1)})
+_TRITON = frozenset({(7, 5), (9, 0), (10, 0)}) | _AMPERE
+# Tolerances: on an H200 (2.2.0, torch 2.11.0+cu130, Triton 3.6.0, 2026-11-24) the Triton kernel is at 0.025
+# and the one for Hopper at 0.039. The others quantise the same operands the same way and have not been run on
+# a card of theirs; those that add up in FP16 have room for it.
+# The kernels of these names read each tensor through 32-bit element offsets (csrc/qattn/*.cu,
+# triton/quant_per_thread.py), which `offset_limit` of Backend stands for.
+
+
+def _load(function: str, v_limit: float | None = None, **fixed):
+    """A load() for one function of the package, by its name there; the rest as ``calling`` has it."""
+
+    def load() -> Kernel:
+        import sageattention
+
+        return calling(getattr(sageattention, function), v_limit, **fixed)
+
+    return load
+
+
+def declare(packages: Installed) -> tuple[Backend, ...]:
+    """The kernels of 2.x, by what the installed build has."""
+    machine = missing(packages, "sageattention", "triton|triton-windows")
+    package = packages.get("sageattention")
+    if package and generation(package) == 1:
+        machine += (Reason("version", "sageattention 2", package.shown),)
+    declared = (*_half_kernels(package), *_fp8_kernels(), _hopper_kernel())
+    return tuple(_on(package, machine, backend, module) for backend, module in declared)
+
+
+def _on(package: Package | None, machine: tuple[Reason, ...], backend: Backend, module: str) -> Backend:
+    """The backend with the reasons and the head_dims of this build."""
+    if package and generation(package) != 1 and module and module not in package.modules:
+        machine += (Reason("module", f"sageattention's {module}", _listed(package)),)
+    limit = min((package.head_dim_limit if package else None) or 128, backend.head_dims.stop - 1)
+    head_dims = {"head_dims": range(1, limit + 1), "head_dims_text": f"1 to {limit}"}
+    imports = ("sageattention._fused", f"sageattention.{module}") if module else ()
+    return replace(backend, machine=machine, imports=imports, **head_dims)
+
+
+def _listed(package: Package) -> str:
+    return ", ".join(sorted(package.modules)) or "no compiled module"
+
+
+def _half_kernels(package: Package | None):
+    # Every wheel of the woct0rdho fork compiles this module for 8.0 alone, which runs on 8.x and
+    # nowhere else: on an RTX 50 it ends the process. Its builds carry the torch version in their
+    # name; the upstream's and a local build carry none, and have the code of the card.
+    wheel = package is not None and "torch" in package.build
+    cards = _AMPERE if wheel else _AMPERE | {(12, 0), (12, 1)}
+    function = "sageattn_qk_int8_pv_fp16_cuda"
+    common = {"capabilities": cards, "head_dims": range(1, 257)}
+    yield (
+        Backend(
+            name="sage2-int8-fp16",
+            title="SageAttention 2: INT8 QK, FP16 PV, FP32 accumulator (the careful one)",
+            load=_load(function, CAST, pv_accum_dtype="fp32"),
+            tolerance=0.03,
+            **common,
+        ),
+        "_qattn_sm80",
+    )
+    yield (
+        Backend(
+            name="sage2-int8-fp16-acc-fp16+fp32",
+            title="SageAttention 2: INT8 QK, FP16 PV, FP16 accumulator flushed to FP32",
+            load=_load(function, ACCUMULATED, pv_accum_dtype="fp16+fp32"),
+            tolerance=0.03,
+            **common,
+        ),
+        "_qattn_sm80",
+    )
+    yield (
+        Backend(
+            name="sage2-int8-fp16-acc-fp16",
+            title="SageAttention 2: INT8 QK, FP16 PV, FP16 accumulator (overflows first)",
+            load=_load(function, CAST, pv_accum_dtype="fp16", smooth_v=True),
+            tolerance=0.05,
+            **common,
+        ),
+        "_qattn_sm80",
+    )
+    yield (
+        Backend(
+            name="sage2-int8-fp16-triton",
+            title="SageAttention 2 (Triton): INT8 QK, FP16 PV",
+            load=_load("sageattn_qk_int8_pv_fp16_triton", ACCUMULATED),
+            tolerance=0.03,
+            capabilities=_TRITON,
+            head_dims=range(1, 257),
+        ),
+        "",
+    )
+
+
+def _fp8_kernels():
+    function = "sageattn_qk_int8_pv_fp8_cuda"
+    for name, title, accumulator in (
+        ("sage2-int8-fp8", "FP8 PV, FP32 accumulator flushed to FP32", "fp32+fp32"),
+        ("sage2-int8-fp8-acc-fp32+fp16", "FP8 PV, FP16 accumulator flushed to FP32 (2++)", "fp32+fp16"),
+        ("sage2-int8-fp8-acc-fp32", "FP8 PV, FP32 accumulator (22 bits on Ada)", "fp32"),
+    ):
+        yield (
+            Backend(
+                name=name,
+                title=f"SageAttention 2: INT8 QK, {title}",
+                load=_load(function, pv_accum_dtype=accumulator, qk_quant_gran="per_warp"),
+                tolerance=0.05,
+                capabilities=_FP8_MMA,
+                head_dims=range(1, 257),
+            ),
+            "_qattn_sm89",
+        )
+
+
+def _hopper_kernel():
+    return (
+        Backend(
+            name="sage2-int8-fp8-sm90",
+            title="SageAttention 2 for Hopper: INT8 QK, FP8 PV",
+            load=_load("sageattn_qk_int8_pv_fp8_cuda_sm90", pv_accum_dtype="fp32+fp32"),
+            tolerance=0.05,
+            capabilities=frozenset({(9, 0)}),
+            # Above 128 the fork pads to 256 and the process dies of a segmentation fault (H100).
+            head_dims=range(1, 129),
+        ),
+        "_qattn_sm90",
+    )

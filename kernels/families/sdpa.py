@@ -1,0 +1,115 @@
+"""PyTorch's own attention kernels, each called by itself: exact, 16-bit.
+
+The functions are those that ``scaled_dot_product_attention`` calls once it has chosen. Called directly
+they change no global switch; ``torch.nn.attention.sdpa_kernel`` changes one for every thread.
+"""
+
+from ...machine import Installed, missing
+from ..backend import Backend, Kernel
+from ..call import ADDITIVE_MASK, BOOL_MASK
+
+# From Ampere on: torch's own checks of both kernels ask for 8.0 (aten/.../cuda/sdp_utils.cpp).
+_SINCE_AMPERE = frozenset({(8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0), (12, 1)})
+_SINCE_VOLTA = _SINCE_AMPERE | {(7, 0), (7, 2), (7, 5)}
+
+# ComfyUI splits larger batches before SDPA for the same reason (attention.py, SDP_BATCH_LIMIT).
+_MAX_BATCH = 2**15
+
+
+def _multiples_of_eight(limit: int) -> dict:
+    """torch's caller pads other head_dims before it calls these; here they go to the host instead."""
+    return {"head_dims": range(8, limit + 1, 8), "head_dims_text": f"a multiple of 8 up to {limit}"}
+
+
+def _load_flash() -> Kernel:
+    import torch
+
+    flash = torch.ops.aten._scaled_dot_product_flash_attention.default
+
+    def attend(q, k, v, *, mask=None, scale=None):
+        return flash(q, k, v, 0.0, False, False, scale=scale)[0]
+
+    return Kernel(attend)
+
+
+def _load_cudnn() -> Kernel:
+    import torch
+
+    cudnn = torch.ops.aten._scaled_dot_product_cudnn_attention.default
+
+    def attend(q, k, v, *, mask=None, scale=None):
+        bias = None if mask is None else _as_bias(mask, q, k)
+        return cudnn(q, k, v, bias, False, 0.0, False, False, scale=scale)[0]
+
+    return Kernel(attend)
+
+
+def _as_bias(mask, q, k):
+    """The mask in q's dtype, (batch, heads, q_len, kv_len), a view where it broadcasts.
+
+    Half of the lowest value stands for "not this key": weight 0 in float32, and no NaN in a row without one.
+    """
+    import torch
+
+    lowest = torch.finfo(q.dtype).min / 2
+    if mask.dtype == torch.bool:
+        bias = torch.zeros(mask.shape, dtype=q.dtype, device=q.device).masked_fill_(~mask, lowest)
+    else:
+        bias = mask.clamp(min=lowest).to(q.dtype)
+    return bias.expand(q.shape[0], q.shape[1], q.shape[2], k.shape[2])
+
+
+def _load_efficient() -> Kernel:
+    import torch
+
+    efficient = torch.ops.aten._scaled_dot_product_efficient_attention.default
+
+    def attend(q, k, v, *, mask=None, scale=None):
+        return efficient(q, k, v, None, False, 0.0, False, scale=scale)[0]
+
+    return Kernel(attend)
+
+
+def declare(packages: Installed) -> tuple[Backend, ...]:
+    """flash, cuDNN and efficient (CUTLASS) as torch brings them."""
+    torch_missing = missing(packages, "torch")
+    # Its bias was seen right in torch 2.11, in both forms, at lengths from 1 on (H200, 2026-11-24).
+    knows_masks = "torch" in packages and packages["torch"].release >= (2, 11)
+    common = {
+        "machine": torch_missing,
+        "of_torch": True,
+        "exact": True,
+        # Measured 0.0024 in bfloat16, 0.0003 in float16 (H200, torch 2.11.0+cu130, 2026-11-24).
+        "tolerance": 0.01,
+        "max_batch": _MAX_BATCH,
+    }
+    return (
+        Backend(
+            name="sdpa-flash",
+            title="PyTorch's FlashAttention 2 kernel, exact",
+            load=_load_flash,
+            capabilities=_SINCE_AMPERE,
+            offset_limit=None,
+            **_multiples_of_eight(256),
+            **common,
+        ),
+        Backend(
+            name="sdpa-cudnn",
+            title="cuDNN's attention kernel, exact",
+            load=_load_cudnn,
+            capabilities=_SINCE_AMPERE,
+            masks=frozenset({BOOL_MASK, ADDITIVE_MASK}) if knows_masks else frozenset(),
+            **_multiples_of_eight(128),
+            **common,
+        ),
+        Backend(
+            name="sdpa-efficient",
+            title="PyTorch's memory-efficient kernel, exact",
+            load=_load_efficient,
+            capabilities=_SINCE_VOLTA,
+            gqa=False,
+            max_batch_heads=65535,
+            **_multiples_of_eight(256),
+            **common,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Facts with their sources: versions that belong together, wheels, symptoms, GPUs."""

@@ -1,0 +1,73 @@
+"""The tables of versions.json, and versions as numbers that can be compared."""
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..machine import Environment, Package
+
+_FILE = Path(__file__).resolve().parent / "versions.json"
+
+
+@lru_cache(maxsize=1)
+def tables() -> dict[str, Any]:
+    """The whole file."""
+    return json.loads(_FILE.read_text(encoding="utf-8"))
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """ "12.8" as (12, 8)."""
+    return tuple(int(number) for number in re.findall(r"\d+", version))
+
+
+def dotted(release: tuple[int, ...]) -> str:
+    """(12, 8) as "12.8"."""
+    return ".".join(map(str, release))
+
+
+def row_of_gpu(capability: tuple[int, int]) -> dict[str, Any] | None:
+    """What the table of GPUs says of this generation."""
+    for row in tables()["gpus"]:
+        if numbers(row["from"]) <= capability < numbers(row["below"]):
+            return row
+    return None
+
+
+def rows_of_gpus(environment: Environment) -> list[dict[str, Any]]:
+    """The same for each generation in the machine; none where torch was not asked, or does not know."""
+    rows = (row_of_gpu(capability) for capability in sorted(environment.capabilities))
+    return [row for row in rows if row is not None]
+
+
+def names_of_gpus(environment: Environment) -> str:
+    """Names with capabilities, "Tesla T4 (7.5)", for those whose capability is known."""
+    gpus = [gpu for gpu in environment.gpus if gpu.capability]
+    return ", ".join(dict.fromkeys(f"{gpu.name} ({dotted(gpu.capability)})" for gpu in gpus))
+
+
+def computes_in_float32(name: str) -> bool:
+    """Whether ComfyUI computes in float32 on a GPU of this name, since its float16 is broken."""
+    return any(part in name for part in tables()["float32_gpus"]["names"])
+
+
+def in_float32_alone(environment: Environment) -> bool:
+    """Whether every GPU here is one on which ComfyUI computes in float32."""
+    turing = rows_of_gpus(environment) and all("triton_below" in row for row in rows_of_gpus(environment))
+    return bool(turing) and all(computes_in_float32(gpu.name) for gpu in environment.gpus)
+
+
+def triton_of(environment: Environment) -> tuple[str, Package] | None:
+    """Name and package of the Triton that an import would find, None without one."""
+    order = ("triton-windows", "triton") if environment.system == "windows" else ("triton", "triton-windows")
+    found = [(name, environment.packages[name]) for name in order if name in environment.packages]
+    return found[0] if found else None
+
+
+def sage_packages(environment: Environment) -> list[tuple[str, Package]]:
+    """Those of SageAttention that are installed, by name."""
+    return [(name, environment.packages[name]) for name in SAGE if name in environment.packages]
+
+
+SAGE = ("sageattention", "sageattn3")

@@ -1,0 +1,39 @@
+"""What this machine is, as one value: read here, and handed as an argument to everything that decides."""
+
+from .build import Build, fork, generation
+from .driver import Driver, Gpu
+from .environment import Environment
+from .fingerprint import fingerprint
+from .hub import HUB_SAGE, HubKernel, read_hub
+from .installed import installed
+from .pack import Pack
+from .package import PACKAGES, Installed, InstalledFile, Package, missing, read_packages
+from .python import Python
+from .read import Places, read_environment, with_gpus_from_torch
+from .torch_build import Torch
+
+__all__ = [
+    "HUB_SAGE",
+    "PACKAGES",
+    "Build",
+    "Driver",
+    "Environment",
+    "Gpu",
+    "HubKernel",
+    "Installed",
+    "InstalledFile",
+    "Pack",
+    "Package",
+    "Places",
+    "Python",
+    "Torch",
+    "fingerprint",
+    "fork",
+    "generation",
+    "installed",
+    "missing",
+    "read_environment",
+    "read_hub",
+    "read_packages",
+    "with_gpus_from_torch",
+]
