@@ -2,7 +2,7 @@
 
     python dev.py start    starts ComfyUI with this pack and an example workflow that needs no download; where
                            there is no ComfyUI and none to be had, shows what the pack does without it
-    python dev.py test     runs the linter and the tests, and the tests once more as on an empty machine
+    python dev.py test     runs ruff, mypy and the tests, and the tests once more as on an empty machine
 
 Needs Python 3.10 or newer. COMFYUI_DIR names the ComfyUI to use; else one around this folder, in
 ~/comfy/ComfyUI or of Comfy Desktop is found. Everything this makes lies in .demo and .venv beside this file,
@@ -80,7 +80,7 @@ def python_with_torch() -> Path:
 
 
 def test(pytest_arguments: list[str]) -> int:
-    """The linter, the formatter and the tests; all run, and the first that fails gives the exit code."""
+    """Linter, formatter, types and tests; all run, and the first that fails gives the exit code."""
     folder = comfyui.found()
     if folder is None:
         say("ComfyUI: none found; the tests that need one are skipped")
@@ -90,7 +90,7 @@ def test(pytest_arguments: list[str]) -> int:
     side_by_side = ["pytest", "-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", *pytest_arguments]
     apart = ["tests/gpu", "tests/web"]
     together = [*side_by_side, *(f"--ignore={folder}" for folder in apart)]
-    commands = [["ruff", "check", "."], ["ruff", "format", "--check", "."]]
+    commands = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["dev.typecheck"]]
     if pytest_arguments:
         commands.append(side_by_side)
     else:
@@ -138,7 +138,9 @@ def main() -> int:
     starting.add_argument("--port", type=port, default=8188, help="8188, or the next one that is free")
     starting.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     starting.add_argument("--without-comfyui", action="store_true", help="the demo that needs torch alone")
-    commands.add_parser("test", help="run ruff and pytest, which gets all further arguments", add_help=False)
+    commands.add_parser(
+        "test", help="run ruff, mypy and pytest, which gets all further arguments", add_help=False
+    )
     options, rest = parser.parse_known_args()
     if options.command == "start" and rest:
         parser.error(f"unknown: {' '.join(rest)}")

@@ -17,7 +17,7 @@ VENV = Path(NAMED or PACK / ".venv").expanduser().absolute()
 STAMP = "sagekit-installed.json"
 
 # What of requirements-dev.txt the tests import.
-TEST_MODULES = ("pytest", "pytest_timeout", "xdist", "ruff")
+TEST_MODULES = ("pytest", "pytest_timeout", "xdist", "ruff", "mypy")
 _UNFINISHED = "unfinished"
 
 

@@ -11,4 +11,5 @@ _FOLDER = Path(__file__).resolve().parent
 @lru_cache(maxsize=2)
 def table(name: str) -> dict[str, Any]:
     """The whole file of this name, "wheels" or "symptoms"."""
-    return json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    rows: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return rows

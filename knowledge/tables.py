@@ -14,7 +14,8 @@ _FILE = Path(__file__).resolve().parent / "versions.json"
 @lru_cache(maxsize=1)
 def tables() -> dict[str, Any]:
     """The whole file."""
-    return json.loads(_FILE.read_text(encoding="utf-8"))
+    rows: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return rows
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -29,6 +30,7 @@ def dotted(release: tuple[int, ...]) -> str:
 
 def row_of_gpu(capability: tuple[int, int]) -> dict[str, Any] | None:
     """What the table of GPUs says of this generation."""
+    row: dict[str, Any]
     for row in tables()["gpus"]:
         if numbers(row["from"]) <= capability < numbers(row["below"]):
             return row
@@ -43,8 +45,8 @@ def rows_of_gpus(environment: Environment) -> list[dict[str, Any]]:
 
 def names_of_gpus(environment: Environment) -> str:
     """Names with capabilities, "Tesla T4 (7.5)", for those whose capability is known."""
-    gpus = [gpu for gpu in environment.gpus if gpu.capability]
-    return ", ".join(dict.fromkeys(f"{gpu.name} ({dotted(gpu.capability)})" for gpu in gpus))
+    named = (f"{gpu.name} ({dotted(gpu.capability)})" for gpu in environment.gpus if gpu.capability)
+    return ", ".join(dict.fromkeys(named))
 
 
 def computes_in_float32(name: str) -> bool:
