@@ -23,7 +23,8 @@ program.say = lambda text: None
 program.environment = lambda groups, modules: Path("python")
 program.comfyui.found = lambda: Path(sys.argv[1]) if sys.argv[1] else None
 program.groups_for_tests = lambda folder: {}
-program.run = lambda python, command, variables: ran.append([command, variables]) or int(sys.argv[2])
+codes = json.loads(sys.argv[2])
+program.run = lambda python, command, variables: ran.append([command, variables]) or codes.get(command[-1], 0)
 code = program.test(sys.argv[3:])
 print(json.dumps([code, ran]))
 """
@@ -85,8 +86,9 @@ def test_a_gpu_that_torch_sees_and_does_not_run_on_is_left_out(monkeypatch):
     assert usable_device() == ("cpu", "CUDA error: no kernel image is available for execution")
 
 
-def commands(host: str = "", result: int = 0, *arguments: str):
-    command = [sys.executable, "-c", COMMANDS, host, str(result), *arguments]
+def commands(host: str = "", codes: dict[str, int] | None = None, *arguments: str):
+    """(exit code, [[command, variables]]); `codes` has what a command ends with by its last word."""
+    command = [sys.executable, "-c", COMMANDS, host, json.dumps(codes or {}), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -100,16 +102,24 @@ def test_all_tests_run_once_more_as_on_an_empty_machine(host):
     for name in ("COMFYUI_DIR", "OLD_COMFYUI_DIR"):
         assert variables[name].startswith(variables["HOME"])
     with_host = [one for one, variables in ran[:-1] if variables.get("COMFYUI_DIR") == host]
-    assert len(with_host) == (4 if host else 0)
+    assert len(with_host) == (5 if host else 0)
 
 
-def test_a_failure_there_fails_the_command():
-    assert commands(result=1)[0] == 1
+@pytest.mark.parametrize("last", [".", "dev.typecheck", "tests/gpu", "loadfile"])
+def test_a_failure_anywhere_fails_the_command(last):
+    assert commands("", {last: 1})[0] == 1
+
+
+def test_gpu_tests_that_are_all_skipped_do_not_fail_the_command():
+    assert commands("", {"tests/gpu": 5})[0] == 0
+    assert commands("", {"loadfile": 5})[0] == 5
+    assert commands("/somewhere/ComfyUI", {"tests/web": 5})[0] == 5
+    assert commands("", {"tests/none.py": 5}, "tests/none.py")[0] == 5
 
 
 def test_tests_that_are_named_run_once():
-    _, ran = commands("/somewhere/ComfyUI", 0, "tests/unit/test_rules.py")
-    assert [one[0] for one, _ in ran] == ["ruff", "ruff", "pytest"]
+    _, ran = commands("/somewhere/ComfyUI", {}, "tests/unit/test_rules.py")
+    assert [one[0] for one, _ in ran] == ["ruff", "ruff", "dev.typecheck", "pytest"]
 
 
 # The last of these commands, run for real over one file.
