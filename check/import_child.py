@@ -7,9 +7,14 @@ It says JSON lines on what was its stdout, the first of them about torch. When s
 import importlib
 import json
 import sys
+import threading
+import time
 
 from .child import last_words, lines_until_eof, private_stdout
 from .imports import HOST_IMPORTS
+
+# Seconds that a package's own threads are given to end, or to bring the process down here and not in ComfyUI.
+SETTLE = 5.0
 
 
 def main() -> int:
@@ -27,10 +32,14 @@ def main() -> int:
 def _import(package: str) -> None:
     """The modules that ComfyUI imports; what it takes of them may be missing, which it can live with."""
     wanted = HOST_IMPORTS[package]
+    before = set(threading.enumerate())
     for module in wanted.modules:
         importlib.import_module(module)
     for name in wanted.names:
         getattr(sys.modules[package], name, None)
+    end = time.monotonic() + SETTLE
+    for thread in set(threading.enumerate()) - before:
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 def _error(act) -> str:

@@ -44,6 +44,33 @@ def test_each_fault_has_its_verdict_and_the_next_package_is_tried_all_the_same(p
     assert found["flash_attn"].state == OK
 
 
+IN_A_THREAD = """
+import ctypes, threading, time
+
+def crash():
+    time.sleep({})
+    ctypes.string_at(0)
+
+threading.Thread(target=crash, daemon={}).start()
+"""
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_thread_that_crashes_soon_after_the_import_is_seen_to(packages, tmp_path, daemon):
+    packages({"sageattention": "nothing", "flash_attn": "nothing"})
+    (tmp_path / "sageattention" / "__init__.py").write_text(IN_A_THREAD.format(1, daemon))
+    found, _ = imports.check(["sageattention", "flash_attn"])
+    assert found["sageattention"].state == CRASHED and "SIGSEGV" in found["sageattention"].detail
+    assert found["flash_attn"].state == OK
+
+
+def test_a_thread_that_stays_is_not_waited_for_without_end(packages, tmp_path):
+    packages({"sageattention": "nothing"})
+    (tmp_path / "sageattention" / "__init__.py").write_text(IN_A_THREAD.format(3600, True))
+    found, _ = imports.check(["sageattention"])
+    assert found["sageattention"].state == OK and found["sageattention"].seconds < 30
+
+
 def test_of_a_package_that_comfyui_imports_in_parts_each_part_is_tried(packages):
     packages({"xformers.ops": "OSError"})
     found, _ = imports.check(["xformers"], limit=3.0)
