@@ -77,14 +77,20 @@ def explain(
     """
     found = situation(read(text), environment)
     told = list(_told(found))
-    if not told:
-        found = situation(read(text, narrow=True), environment)
-        told = list(_told(found))
+    if all(one.symptom.last for one in told):
+        narrow = situation(read(text, narrow=True), environment)
+        found, told = max((found, told), (narrow, list(_told(narrow))), key=_says)
     told.sort(key=lambda one: (one.symptom.harmless, one.symptom.general, -one.match.start))
     # The commands of a plan are this machine's.
     plan = None if found.elsewhere else plan
     terminal = (plan.for_others if private else plan.here) if plan else None
     return [_answer(one, found, plan, terminal) for one in _without_consequences(told)]
+
+
+def _says(reading: tuple[Situation, list[_Found]]) -> int:
+    """How much a reading of a paste tells: nothing, that there is something, or what it is."""
+    _, told = reading
+    return max((1 if one.symptom.last else 2 for one in told), default=0)
 
 
 def _told(found: Situation) -> Iterator[_Found]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...knowledge.facts import table
 from ..paste.event import Event
-from ..paste.paste import Paste
+from ..paste.paste import Paste, flowing
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,8 @@ def symptoms() -> tuple[Symptom, ...]:
 
 @cache
 def compiled(expression: str) -> re.Pattern[str]:
-    """A row's expression; a terminal may have broken the line where there is a space."""
-    spaces = re.sub(r" (?![?*+{)])", r"\\s{1,3}", expression)
-    return re.compile(spaces, re.IGNORECASE | re.DOTALL)
+    """A row's expression."""
+    return flowing(expression, re.IGNORECASE | re.DOTALL)
 
 
 @cache

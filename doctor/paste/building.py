@@ -4,37 +4,37 @@ import re
 from collections.abc import Iterator
 
 from .event import BuildFailure, ProgramFailure
-from .paste import Paste
+from .paste import Paste, flowing
 
 # Up to this much of a command: a compiler's has dozens of folders.
-_COMMAND = re.compile(
-    r"""(?:Command\ ['"]?\[|cc_cmd:\ \[)['"](?P<program>[^'"\n]{1,300})['"](?P<rest>.{0,6000})""",
-    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+_COMMAND = flowing(
+    r"""(?:Command ['"]?\[|cc_cmd: \[)['"](?P<program>[^'"]{1,300})['"](?P<rest>.{0,6000})""",
+    re.IGNORECASE | re.DOTALL,
 )
-_STATUS = re.compile(
+_STATUS = flowing(
     r"(?:non-zero\s{1,2}exit\s{1,2}status|error code|exit (?:code|status):?)\s{1,2}(-?\w{1,12})"
 )
 _TARGET = re.compile(r"""[\\/'"]([\w.-]{1,80}\.(?:c|cc|cpp|cu|ptx|cubin|ll|hsaco))\b""")
 _PROGRAMS = (
-    ("`ptxas` failed", re.compile(r"`(?P<program>ptxas)` failed with error code -?\d{1,8}")),
+    ("`ptxas` failed", flowing(r"`(?P<program>ptxas)` failed with error code -?\d{1,8}")),
     (
         "failed with exit",
-        re.compile(r"(?:command '|error: )(?P<program>[^'\n]{1,300})'? failed with exit (?:code|status)"),
+        flowing(r"(?:command '|error: )(?P<program>[^'\n]{1,300})'? failed with exit (?:code|status)"),
     ),
     (
         "returned an error",
-        re.compile(r"(?P<program>nvcc|hipcc|ptxas|clang|lld)[^\n]{0,40} returned an error"),
+        flowing(r"(?P<program>nvcc|hipcc|ptxas|clang|lld)[^\n]{0,40} returned an error"),
     ),
-    ("nvcc fatal", re.compile(r"(?P<program>nvcc) fatal ?: ", re.IGNORECASE)),
-    ("ptxas fatal", re.compile(r"(?P<program>ptxas) fatal ?: ", re.IGNORECASE)),
-    ("ptxas error", re.compile(r"(?P<program>ptxas) error ?: ", re.IGNORECASE)),
-    ("collect2: error", re.compile(r"(?P<program>collect2): error")),
-    ("linker command failed", re.compile(r"(?P<program>clang)[^\n]{0,20}: error: linker command failed")),
+    ("nvcc fatal", flowing(r"(?P<program>nvcc) fatal ?: ", re.IGNORECASE)),
+    ("ptxas fatal", flowing(r"(?P<program>ptxas) fatal ?: ", re.IGNORECASE)),
+    ("ptxas error", flowing(r"(?P<program>ptxas) error ?: ", re.IGNORECASE)),
+    ("collect2: error", flowing(r"(?P<program>collect2): error")),
+    ("linker command failed", flowing(r"(?P<program>clang)[^\n]{0,20}: error: linker command failed")),
 )
 
 
 # A command whose beginning was cut away: what it was to write, and how it ended.
-_CUT = re.compile(
+_CUT = flowing(
     r"(?P<target>cuda_utils|__triton_launcher|hip_utils)\.[\w.-]{1,60}\.(?P<kind>pyd|so)['\"].{0,4000}?"
     r"non-zero\s{1,2}exit\s{1,2}status\s{1,2}(?P<status>-?\w{1,12})",
     re.DOTALL,
@@ -70,7 +70,7 @@ def programs(paste: Paste) -> Iterator[ProgramFailure]:
 
 def _program(path: str) -> str:
     """ "gcc" of "/usr/bin/x86_64-linux-gnu-gcc-13", "cl" of a path of Visual Studio."""
-    name = re.split(r"[\\/]", path.strip())[-1].lower()
+    name = re.split(r"[\\/]", path.replace("\n", "").strip())[-1].lower()
     name = re.sub(r"\.exe;?$", "", name).split()[0] if name.strip() else ""
     if found := re.search(r"clang-cl|clang\+\+|clang|g\+\+|gcc|ptxas|nvcc|hipcc|ninja|tcc", name):
         return found[0]
@@ -103,33 +103,33 @@ _BUILD_WORDS = (
     "pip-build-env",
     "builds-v0",
 )
-_STAGE = re.compile(
+_STAGE = flowing(
     r"(Getting requirements to build \w{1,80}|Preparing (?:editable )?metadata|Building (?:editable )?wheel|"
     r"Building editable|running build_ext|setup\.py \w{1,80}|build_wheel|get_requires_for_build_wheel)"
 )
 _BUILT = (
     (
         "failed to build",
-        re.compile(
+        flowing(
             r"Failed to build '?`?(?:file://\S{0,200}/)?(?P<package>[A-Za-z][\w.-]{1,40})", re.IGNORECASE
         ),
     ),
-    ("failed building wheel for", re.compile(r"Failed building wheel for (?P<package>[\w.-]{2,40})")),
-    ("depends on `torch`", re.compile(r"`(?P<package>[\w.-]{2,40})` depends on `torch`")),
+    ("failed building wheel for", flowing(r"Failed building wheel for (?P<package>[\w.-]{2,40})")),
+    ("depends on `torch`", flowing(r"`(?P<package>[\w.-]{2,40})` depends on `torch`")),
     (
         "while preparing metadata",
-        re.compile(r"(?P<package>[A-Za-z][\w.-]{2,40}) [^\n]{0,20}while preparing metadata"),
+        flowing(r"(?P<package>[A-Za-z][\w.-]{2,40}) [^\n]{0,20}while preparing metadata"),
     ),
-    ("collecting ", re.compile(r"Collecting (?:git\+https?://\S{0,80}/)?(?P<package>[A-Za-z][\w.-]{2,40})")),
-    ("cloning into", re.compile(r"Cloning into '?(?:[^'\n]{0,200}[\\/])?(?P<package>[\w.-]{2,40})")),
-    ("obtaining file", re.compile(r"Obtaining file://\S{0,200}/(?P<package>[\w.-]{2,40})")),
+    ("collecting ", flowing(r"Collecting (?:git\+https?://\S{0,80}/)?(?P<package>[A-Za-z][\w.-]{2,40})")),
+    ("cloning into", flowing(r"Cloning into '?(?:[^'\n]{0,200}[\\/])?(?P<package>[\w.-]{2,40})")),
+    ("obtaining file", flowing(r"Obtaining file://\S{0,200}/(?P<package>[\w.-]{2,40})")),
     (
         "installing ",
-        re.compile(r"Installing (?P<package>SageAttention|flash[-_]attn|xformers)", re.IGNORECASE),
+        flowing(r"Installing (?P<package>SageAttention|flash[-_]attn|xformers)", re.IGNORECASE),
     ),
-    ("setup.py", re.compile(r"[\\/](?P<package>[\w.-]{2,40})[\\/]setup\.py")),
-    ("sageattention", re.compile(r"(?P<package>SageAttention)", re.IGNORECASE)),
-    ("flash", re.compile(r"(?P<package>flash[-_]attn|flash-attention)", re.IGNORECASE)),
+    ("setup.py", flowing(r"[\\/](?P<package>[\w.-]{2,40})[\\/]setup\.py")),
+    ("sageattention", flowing(r"(?P<package>SageAttention)", re.IGNORECASE)),
+    ("flash", flowing(r"(?P<package>flash[-_]attn|flash-attention)", re.IGNORECASE)),
 )
 _NOT_PACKAGES = {
     "installable",

@@ -5,24 +5,24 @@ from collections.abc import Iterator
 
 from ...knowledge.facts import table
 from .event import ModuleFailure
-from .paste import Paste
+from .paste import Paste, flowing
 
 _FIRST_PATH = re.compile(
     r"site-packages[\\/]{1,2}([A-Za-z]\w{1,40})(?:-[\w.+]{1,60}\.egg[\\/]{1,2}\w{1,80})?[\\/.]"
 )
-_DLL = re.compile(
+_DLL = flowing(
     r"DLL load failed while importing (?P<module>\w{1,60}) ?:?(?P<said>[^\n]{0,200})(?P<more>\n[^\n]{0,40})?"
 )
-_SYMBOL = re.compile(
+_SYMBOL = flowing(
     r"(?:(?P<path>[^\s'\"]{1,300}?\.(?:so|dylib)(?:\.\d{1,8}){0,3}): )?"
     r"undefined symbol: (?P<what>[\w@.]{1,200})"
 )
-_LIBRARY = re.compile(r"(?P<what>lib[\w+-]{1,60}\.so(?:\.\d{1,8}){0,3}): cannot open shared object file")
-_RUNTIME = re.compile(
+_LIBRARY = flowing(r"(?P<what>lib[\w+-]{1,60}\.so(?:\.\d{1,8}){0,3}): cannot open shared object file")
+_RUNTIME = flowing(
     r"(?P<where>/[^\s:]{1,200}): version `(?P<what>(?:GLIBC|GLIBCXX|CXXABI)_[\d.]{1,20})' not found"
     r"(?: \(required by (?P<path>[^)\n]{1,300})\))?"
 )
-_WINERROR = re.compile(
+_WINERROR = flowing(
     r"\[WinError (?P<number>126|127|182|193|1114)\] ?(?P<said>[^\n]{0,200}?)"
     r"(?:\"|')(?P<path>[^\"'\n]{1,300}\.(?:dll|pyd))"
 )

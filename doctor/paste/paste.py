@@ -28,13 +28,26 @@ _QUOTES = str.maketrans(
 )
 # What others put before a line: a quotation, a frame of pip's, a container, a clock, a logger.
 _MARKS = re.compile(r"^(?:[>|\u2502\u00d7\u2570\u2500\u256d\u2192]{1,4}>? ){1,4}")
+_QUOTATION = re.compile(r"^(?:> ?){1,8}")
 _CONTAINER = re.compile(r"^[\w.-]{1,40} ?\| ")
 _CLOCK = re.compile(
     r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d{0,9}Z?\]? ?(?:- )?"
     r"|^\d{1,5}\.\d{1,3} (?=\S)|^\[\d\d:\d\d:\d\d(?:\.\d{1,8})?\] "
 )
 _LOGGER = re.compile(r"^(?:\[?(?:INFO|WARNING|ERROR|DEBUG|STDERR|STDOUT|CRITICAL)\]?:? (?:\| )?){1,2}")
+# Where a line may have been broken: a space of an expression, or a hyphen in a word. What is escaped, what
+# stands in a class of letters and what has to stand before is neither.
+_BREAK = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\]){1,200}\]|\(\?<[=!](?:\\.|[^)\\]){1,80}\)| \?| (?![*+{])|(?<=\w)-(?=\w)",
+    re.DOTALL,
+)
+_BROKEN = {" ": r"\s{1,3}", " ?": r"\s{0,3}", "-": r"-\s{0,2}"}
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def flowing(expression: str, flags: int = 0) -> re.Pattern[str]:
+    """An expression that finds what it says also where a terminal or a mail broke the line."""
+    return re.compile(_BREAK.sub(lambda match: _BROKEN.get(match[0], match[0]), expression), flags)
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,8 @@ def read(text: str, *, narrow: bool = False) -> Paste:
         text = f"{text[:BEGINNING]}\n{text[-END:]}"
     text = _COLOURS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = html.unescape(_NOT_PRINTED.sub("", text)).translate(_QUOTES)
-    return Paste("\n".join(_bare(line) for line in _unwrapped(text.split("\n"), 1 if narrow else 3)))
+    lines = _unwrapped(_unquoted(text.split("\n")), 1 if narrow else 3)
+    return Paste("\n".join(map(_bare, lines)))
 
 
 def decode(data: bytes) -> str:
@@ -144,6 +158,14 @@ def _bare(line: str) -> str:
     for prefix in (_MARKS, _CONTAINER, _CLOCK, _LOGGER):
         line = prefix.sub("", line)
     return line
+
+
+def _unquoted(lines: list[str]) -> list[str]:
+    """The lines without the marks of a quotation that most of them begin with; what was broken stays so."""
+    quoted = sum(line.startswith(">") for line in lines)
+    if quoted * 5 < sum(map(bool, lines)) * 4:
+        return lines
+    return [_QUOTATION.sub("", line) for line in lines]
 
 
 def _unwrapped(lines: list[str], least: int) -> list[str]:

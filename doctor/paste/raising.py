@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from .event import Crash, Raised
-from .paste import Paste
+from .paste import Paste, flowing
 
-_FATAL = re.compile(
+_FATAL = flowing(
     r"Fatal Python error: (?:Aborted|Segmentation fault)|Windows fatal exception: [\w ]{3,40}"
     r"|Segmentation fault|Exception Code: 0x\w{8}|0xC0000005|3221225477|SIGSEGV|SIGABRT"
 )
@@ -39,11 +39,11 @@ _TAIL = re.compile(
     r"(?P<message>[^\n]{0,400})",
     re.MULTILINE,
 )
-_REPORTED = re.compile(
+_REPORTED = flowing(
     r"Exception Type:\*{0,3}:? (?P<type>[\w.]{3,80})\n"
     r"[^\n]{0,10}\*{0,3}Exception Message:\*{0,3}:? (?P<message>[^\n]{0,400})"
 )
-_DURING = re.compile(r"!!! Exception during processing ?!!! ?(?P<type>)(?P<message>[^\n]{1,400})")
+_DURING = flowing(r"!!! Exception during processing ?!!! ?(?P<type>)(?P<message>[^\n]{1,400})")
 _FRAME = re.compile(r'^File "(?P<path>[^"\n]{1,400})", line \d{1,8}', re.MULTILINE)
 
 

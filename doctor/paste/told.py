@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from ...knowledge.gpus import capability_of
-from .paste import Paste
+from .paste import Paste, flowing
 
 NVIDIA, AMD, INTEL, APPLE = "nvidia", "amd", "intel", "apple"
 SAGE, FLASH, XFORMERS, PYTORCH, SPLIT, KITCHEN = "sage", "flash", "xformers", "pytorch", "split", "kitchen"
@@ -84,7 +84,7 @@ def read_facts(paste: Paste) -> Told:
 
 
 def _told(*rows: tuple[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((word, re.compile(expression, re.IGNORECASE)) for word, expression in rows)
+    return tuple((word, flowing(expression, re.IGNORECASE)) for word, expression in rows)
 
 
 _VERSION = (
