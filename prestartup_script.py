@@ -37,13 +37,13 @@ def _look_ahead() -> None:
     startup, imports = _ours("app.startup"), _ours("check.imports")
     flags = tuple(flag for flag in startup.FLAGS if getattr(args, flag, False))
     # What ComfyUI is told to leave out is none of ours.
-    off = {"xformers"} if getattr(args, "disable_xformers", False) else set()
+    off = {name for name, one in imports.HOST_IMPORTS.items() if getattr(args, one.without, False)}
     packages = tuple(name for name in imports.present() if name not in off)
     layout = _ours("machine.layout").of_server(folder_paths)
     store = layout.verdicts
     if not flags and not packages and not store.exists():
         return
-    environment = _ours("machine").read_environment(layout.comfyui, flags)
+    environment = _ours("machine").read_environment(_ours("kernels.families").sought(), layout.comfyui, flags)
     device = "cpu" if getattr(args, "cpu", False) else "cuda:0"
     acts = mode != "report"
     broken = startup.look(

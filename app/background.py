@@ -14,6 +14,8 @@ from ..check.verdicts import Verdict
 from ..core import messages
 from ..core.attention import proofs, routes
 from ..core.attention.dispatch import kernels_of_this_process
+from ..kernels import launch_flags
+from ..kernels.families import sought
 from ..machine import fingerprint, layout, read_environment, with_gpus_from_torch
 
 log = logging.getLogger(__name__)
@@ -21,7 +23,6 @@ log = logging.getLogger(__name__)
 # The startup hook loads the pack by its path, before ComfyUI does under its own name for it.
 _HOOK = "sagekit_at_start.app.startup"
 _PACK = Path(__file__).parents[1]
-_FLAGS = ("use_sage_attention", "use_flash_attention", "use_ck_attention", "cpu")
 
 
 def start() -> None:
@@ -38,10 +39,10 @@ def _start() -> None:
     from comfy.cli_args import args
     from server import PromptServer
 
-    flags = tuple(flag for flag in _FLAGS if getattr(args, flag, False))
+    flags = tuple(flag for flag in (*launch_flags.flags(), "cpu") if getattr(args, flag, False))
     here = layout.of_server(folder_paths)
     gpus = _gpus()
-    environment = read_environment(here.comfyui, flags)
+    environment = read_environment(sought(), here.comfyui, flags)
     # torch is loaded and in use here, so asking it costs nothing.
     environment = with_gpus_from_torch(environment) if gpus else environment
     proofs.PROOFS.read(here.verdicts, environment)

@@ -14,13 +14,14 @@ from ..check import check, imports, verdicts
 from ..check.imports import HOST_IMPORTS
 from ..check.verdicts import NOT_IMPORTABLE, Verdict
 from ..kernels.backend import Backend
-from ..kernels.launch_flags import FLAGS, declare
+from ..kernels.launch_flags import checked, declare, spelled
 from ..machine import Environment
 from . import startup_text
 from .import_guard import Guard
-from .startup_text import spelled
 
 LIMIT = 90.0
+# The launch flags whose kernel is tried, with the name of its verdict.
+FLAGS = checked()
 # Under this name stand the verdicts on whether packages import.
 IMPORTS = "imports"
 

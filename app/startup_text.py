@@ -5,12 +5,8 @@ from pathlib import Path
 from ..check import imports, verdicts
 from ..check.imports import HOST_IMPORTS
 from ..check.verdicts import Verdict
+from ..kernels.launch_flags import spelled
 from ..machine import Environment
-
-
-def spelled(flag: str) -> str:
-    """ "use_sage_attention" as a user types it."""
-    return "--" + flag.replace("_", "-")
 
 
 def of_flag(flag: str, verdict: Verdict, environment: Environment, pack: Path, cleared: bool) -> str:

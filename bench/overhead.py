@@ -34,6 +34,7 @@ def sides(skip_reshape: bool) -> tuple[Callable[[], object], Callable[[], object
     from sagekit.core.attention.patch import FORWARD_KEY, PATCH_KEY, Patch
     from sagekit.core.attention.settings import Settings
     from sagekit.kernels.backend import Backend, Kernel
+    from sagekit.kernels.kinds import EXACT
 
     class AnyError(Settings):
         budget = float("inf")
@@ -43,7 +44,7 @@ def sides(skip_reshape: bool) -> tuple[Callable[[], object], Callable[[], object
             return []
 
     # Exact, so that no call's error is sampled: what is measured is every call but those.
-    backend = AnyDevice("noop", "does nothing", lambda: Kernel(noop), 0.0, exact=True)
+    backend = AnyDevice("noop", "does nothing", lambda: Kernel(noop), 0.0, kind=EXACT)
     patch = Patch(AnyError("noop"), Kernels({"noop": backend}))
     override = make_override(patch, None)
     options = {PATCH_KEY: patch, FORWARD_KEY: Forward(), "optimized_attention_override": override}

@@ -26,16 +26,6 @@ from typing import Any
 PACK = Path(__file__).resolve().parent.parent
 VERDICTS = "verdicts.json"
 MARK = "@@"  # starts each line the child means for the parent; anything else is a library talking
-PACKAGES = (
-    "sageattention",
-    "sageattn3",
-    "comfy-kitchen",
-    "flash-attn",
-    "flash-attn-3",
-    "fa3-fwd",
-    "triton",
-    "triton-windows",
-)
 SEED = 1
 
 
@@ -46,8 +36,8 @@ def say(kind: str, **facts: Any) -> None:
 def package_versions() -> dict[str, str]:
     """What the pack itself finds, which is more than what pip knows of."""
     load_package()
-    packages = importlib.import_module("sagekit.machine").read_packages(sys.path)
-    return {name: packages[name].shown for name in PACKAGES if name in packages}
+    packages = importlib.import_module("sagekit.kernels.families").installed()
+    return {name: package.shown for name, package in packages.items()}
 
 
 def environment(device: Any) -> dict[str, Any]:
@@ -95,8 +85,9 @@ def load_pack(verdicts: Path) -> None:
     """Load the pack with the verdicts that the parent's kernel check left, where it ran one."""
     load_package()
     proofs = importlib.import_module("sagekit.core.attention.proofs")
-    environment = importlib.import_module("sagekit.machine")
-    proofs.PROOFS.read(verdicts, environment.read_environment())
+    sought = importlib.import_module("sagekit.kernels.families").sought()
+    machine = importlib.import_module("sagekit.machine")
+    proofs.PROOFS.read(verdicts, machine.read_environment(sought))
 
 
 def parts_of(name: str) -> tuple[str, bool, bool]:

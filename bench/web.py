@@ -60,7 +60,8 @@ def main() -> None:
     arguments = parser.parse_args()
     load_package()
     web_api = importlib.import_module("sagekit.app.routes")
-    environment = importlib.import_module("sagekit.machine").read_environment()
+    families = importlib.import_module("sagekit.kernels.families")
+    environment = importlib.import_module("sagekit.machine").read_environment(families.sought())
     importlib.import_module("sagekit.core.attention.proofs").PROOFS.environment = environment
     runs = web_api.Runs()
     importlib.import_module("sagekit.core.attention.report").listeners.append(runs.write)

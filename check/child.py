@@ -25,11 +25,11 @@ def main() -> int:
     work = json.loads(sys.stdin.readline())
     sys.path[:] = work["sys_path"]
     names = lines_until_eof()
-    from ..kernels.families import declare
+    from ..kernels.families import declare, installed
     from ..kernels.launch_flags import declare as declare_flags
-    from ..machine import installed
 
-    declared = [*declare(installed()), *declare_flags(installed()), *_extra(work.get("declarations"))]
+    here = installed()
+    declared = [*declare(here), *declare_flags(here), *_extra(work.get("declarations"))]
     backends = {backend.name: backend for backend in declared}
     for name in iter(names.get, None):
         say({"event": "started", "kernel": name})

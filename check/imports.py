@@ -9,8 +9,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from ..kernels.families import in_comfyui
 from .process import Child
 from .verdicts import CRASHED, NOT_IMPORTABLE, OK, TIMED_OUT, Verdict
 
@@ -21,29 +21,8 @@ TORCH_LIMIT, LIMIT, LIMIT_VARIABLE = 180.0, 60.0, "SAGEKIT_IMPORT_LIMIT"
 HANGS = 2
 
 
-@dataclass(frozen=True)
-class HostImport:
-    """How ComfyUI imports one package (0.3.64 to 0.33.0: its modules attention and model_management).
-
-    Attributes:
-        modules: What it imports, in order.
-        names: What it takes of the first of them.
-        flag: The launch option that makes it ComfyUI's default, "" where none is needed.
-        distribution: As pip knows it.
-    """
-
-    modules: tuple[str, ...]
-    names: tuple[str, ...] = ()
-    flag: str = ""
-    distribution: str = ""
-
-
-HOST_IMPORTS = {
-    "sageattention": HostImport(("sageattention",), ("sageattn",), "use_sage_attention", "sageattention"),
-    "sageattn3": HostImport(("sageattn3",), ("sageattn3_blackwell",), "", "sageattn3"),
-    "flash_attn": HostImport(("flash_attn",), ("flash_attn_func",), "use_flash_attention", "flash-attn"),
-    "xformers": HostImport(("xformers", "xformers.ops"), (), "", "xformers"),
-}
+# What ComfyUI imports, by the name under which it does.
+HOST_IMPORTS = {one.modules[0]: one for one in in_comfyui() if one.modules}
 
 
 def present() -> tuple[str, ...]:

@@ -33,9 +33,9 @@ def index() -> str | None:
 def has_nvidia_gpu() -> bool:
     """Whether NVIDIA's driver is there; asked of the system, since torch is not there yet."""
     packages.load("sagekit", PACK)
-    from sagekit.machine import read_environment
+    from sagekit.machine import Sought, read_environment
 
-    return read_environment().driver is not None
+    return read_environment(Sought()).driver is not None
 
 
 def _answers(address: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ..kernels.families import sought
 from ..machine import Environment, described
 from ..machine.described import LINE, DescriptionError
 from ..machine.surroundings import EMBEDDED, PORTABLE, SYSTEM, Surroundings
@@ -41,7 +42,7 @@ def read_machine(file: Path) -> tuple[Environment, Surroundings]:
         raise UserError(f"{file} cannot be read: {error.strerror or error}.") from None
     try:
         data = described.parse(text)
-        environment = described.environment_of(data)
+        environment = described.environment_of(data, sought())
         return environment, _surroundings(data.get("surroundings") or {}, environment)
     except DescriptionError as error:
         raise UserError(f"{file} describes no machine: {error}.") from None

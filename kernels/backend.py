@@ -1,11 +1,13 @@
 """The declaration of a kernel: how to load it, what it takes, how wrong it may be, why it refuses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..machine.reason import Reason
 from .call import NO_MASK, Call
+from .gpus import Capabilities
+from .kinds import QUANTISED, Exact, Kind
 
 # attend(q, k, v, *, mask, scale): tensors (batch, heads, length, head_dim) in, the output likewise.
 # It must leave q, k and v as they were.
@@ -39,13 +41,14 @@ class Backend:
         load: Imports the kernel and returns it. Raises whatever the import raises.
         tolerance: Largest relative L2 error (NRMSE) against float32 attention that still counts as
             working, at any call it takes. Measured on normal data over the check's cases and rounded up;
-            each file in backends/ says where, and what is its authors' figure instead.
+            each file in families/ says where, and what is its authors' figure instead.
         machine: Reasons that hold whatever the call is (package missing, too old, module missing).
         imports: Compiled modules that it needs, for the check to import each by itself.
         of_torch: Part of PyTorch itself, which ComfyUI runs anyway: used before it is checked, too.
         may_raise: Whoever calls it catches what it raises and uses PyTorch's attention: no fault then.
         hard_data: Is tried on data made to be hard as well; a launch flag's kernel is what it is.
-        exact: Computes in the inputs' own precision, with rounding as its only error.
+        kind: What its error depends on, with the parameters that belong to that.
+        also_called: What other node packs call it, whose workflows are read as ours.
         capabilities: CUDA compute capabilities it has code for; None is any.
         dtypes: torch dtype names.
         head_dims: Head dims it takes.
@@ -70,8 +73,9 @@ class Backend:
     of_torch: bool = False
     may_raise: bool = False
     hard_data: bool = True
-    exact: bool = False
-    capabilities: frozenset[tuple[int, int]] | None = None
+    kind: Kind = QUANTISED
+    also_called: tuple[str, ...] = ()
+    capabilities: Capabilities | None = None
     dtypes: frozenset[str] = frozenset({"float16", "bfloat16"})
     head_dims: range | frozenset[int] = field(default_factory=lambda: range(1, 129))
     head_dims_text: str = "1 to 128"
@@ -84,6 +88,11 @@ class Backend:
     max_batch_heads: int | None = None
     offset_limit: int | None = INT32_OFFSETS
     unit_stride: bool = True
+
+    @property
+    def exact(self) -> bool:
+        """Whether rounding is its only error."""
+        return isinstance(self.kind, Exact)
 
     def reasons(self, call: Call) -> list[Reason]:
         """Every reason for which this kernel does not take the call; empty where it does."""
@@ -132,5 +141,5 @@ def _dotted(capability: tuple[int, int] | None) -> str:
     return "none" if capability is None else f"{capability[0]}.{capability[1]}"
 
 
-def _any_of(values) -> str:
+def _any_of(values: Iterable[str]) -> str:
     return " or ".join(values)

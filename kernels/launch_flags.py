@@ -7,11 +7,10 @@ raising at every call are.
 
 from ..machine import Installed, missing
 from ..machine.reason import Reason
-from .backend import Backend, Kernel
+from .backend import Backend
 from .call import Call
-
-# Flag of ComfyUI (comfy/cli_args.py), and the entry here that stands for it.
-FLAGS = {"use_sage_attention": "flag-sage", "use_flash_attention": "flag-flash"}
+from .families import in_comfyui
+from .kinds import EXACT, QUANTISED
 
 
 class _AnyDevice(Backend):
@@ -23,48 +22,41 @@ class _AnyDevice(Backend):
         return [*self.machine, *masked, *grouped]
 
 
-def _load_sage() -> Kernel:
-    from sageattention import sageattn
-
-    def attend(q, k, v, *, mask=None, scale=None):
-        # Version 1 subtracts the mean from the caller's k unless told not to, as ComfyUI does.
-        return sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=scale, smooth_k=False)
-
-    return Kernel(attend)
+def flags() -> tuple[str, ...]:
+    """Every option that sends calls to a package of a family, as in ``comfy.cli_args.args``."""
+    return tuple(one.flag for one in in_comfyui() if one.flag)
 
 
-def _load_flash() -> Kernel:
-    from flash_attn import flash_attn_func
-
-    def attend(q, k, v, *, mask=None, scale=None):
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-        return flash_attn_func(q, k, v, dropout_p=0.0, causal=False, softmax_scale=scale).transpose(1, 2)
-
-    return Kernel(attend)
+def checked() -> dict[str, str]:
+    """The options whose kernel is proven before a start relies on it, each with that kernel's name here."""
+    return {one.flag: _name(one.flag) for one in in_comfyui() if one.load is not None}
 
 
 def declare(packages: Installed) -> tuple[Backend, ...]:
-    """One entry for each flag."""
-    return (
+    """One kernel for each flag that is checked."""
+    return tuple(
         _AnyDevice(
-            name="flag-sage",
-            title="--use-sage-attention",
-            load=_load_sage,
-            machine=missing(packages, "sageattention"),
-            # What ComfyUI runs under the flag is what the user sees in every model: no looser than the
-            # widest budget of the node.
-            tolerance=0.10,
+            name=_name(one.flag),
+            title=spelled(one.flag),
+            load=one.load,
+            machine=missing(packages, one.distribution),
+            # What ComfyUI runs under the flag is what the user sees in every model: one that is not exact may
+            # be no looser than the widest budget of the node.
+            tolerance=0.01 if one.exact else 0.10,
             may_raise=True,
             hard_data=False,
-        ),
-        _AnyDevice(
-            name="flag-flash",
-            title="--use-flash-attention",
-            load=_load_flash,
-            machine=missing(packages, "flash-attn"),
-            tolerance=0.01,
-            may_raise=True,
-            hard_data=False,
-            exact=True,
-        ),
+            kind=EXACT if one.exact else QUANTISED,
+        )
+        for one in in_comfyui()
+        if one.load is not None
     )
+
+
+def spelled(flag: str) -> str:
+    """ "use_sage_attention" as a user types it."""
+    return "--" + flag.replace("_", "-")
+
+
+def _name(flag: str) -> str:
+    """ "flag-sage" for "use_sage_attention": the name that stored verdicts have."""
+    return f"flag-{flag.removeprefix('use_').removesuffix('_attention')}"

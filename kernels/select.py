@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..machine.reason import Reason
 from .backend import Backend
 from .call import Call
+from .kinds import Sparse
 
 # Largest relative L2 error against float32 attention, by what the user asked for. 16-bit kernels are at
 # 0.0024 in bfloat16, INT8 ones at 0.022 to 0.025 and INT8/FP8 at 0.039 on normal data (the worst of the
@@ -31,7 +32,10 @@ class Candidate:
         reasons = self.backend.reasons(call)
         if self.unproven is not None and not self.backend.machine:
             reasons.append(self.unproven)
-        if exact and not self.backend.exact:
+        if isinstance(self.backend.kind, Sparse):
+            # No quality there is so far asks for one.
+            reasons.append(Reason("quality", "a kernel whose error no data can raise", "a sparse one"))
+        elif exact and not self.backend.exact:
             reasons.append(Reason("quality", "a kernel that only rounds", "a quantised one"))
         return reasons
 

@@ -16,7 +16,7 @@ from ..doctor.plan import failures
 from ..doctor.plan.plan import WELL, Plan, make_plan
 from ..doctor.report import block
 from ..doctor.text import answer_lines, plan_lines
-from ..kernels.families import backends
+from ..kernels.families import backends, sought
 from ..machine import Environment, layout, read_environment, with_gpus_from_torch
 from ..machine.surroundings import read_surroundings
 from ..machine.user_error import UserError
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         return verbs.for_another(options)
     # The pack as it was started, which may be a link in custom_nodes, and as it is.
     here = layout.around((Path(sys.argv[0]).absolute().parent, _PACK))
-    environment = read_environment(here.comfyui)
+    environment = read_environment(sought(), here.comfyui)
     if options.explain is not None:
         return verbs.explain_file(options, environment, read_surroundings(environment, here))
     environment = _with_gpus(environment)

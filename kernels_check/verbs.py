@@ -17,6 +17,7 @@ from ..doctor.plan.step import Step
 from ..doctor.scripts.fix import write_fix
 from ..doctor.scripts.launcher import write_launcher
 from ..doctor.text import answer_lines, plan_lines
+from ..kernels.families import sought
 from ..machine import Environment
 from ..machine.layout import Layout
 from ..machine.redaction import names_to_hide
@@ -217,4 +218,4 @@ def names() -> list[str]:
     """The names of this user and computer, for a report to leave out."""
     # Not platform.node(): on Windows it asks what can hang, and COMPUTERNAME says it.
     computer = os.uname().nodename if hasattr(os, "uname") else ""
-    return names_to_hide(os.environ, os.path.expanduser("~"), computer)
+    return names_to_hide(os.environ, os.path.expanduser("~"), computer, sought().names)

@@ -4,28 +4,32 @@ from .build import Build, fork, generation
 from .driver import Driver, Gpu
 from .environment import Environment
 from .fingerprint import fingerprint
-from .hub import HUB_SAGE, HubKernel, read_hub
+from .hub import HubKernel, read_hub
 from .installed import installed
+from .module import Module
 from .pack import Pack
-from .package import PACKAGES, Installed, InstalledFile, Package, missing, read_packages
+from .package import Installed, InstalledFile, Package, missing, read_packages
 from .python import Python
 from .read import Places, read_environment, with_gpus_from_torch
+from .sought import Distribution, InSource, Sought
 from .torch_build import Torch
 
 __all__ = [
-    "HUB_SAGE",
-    "PACKAGES",
     "Build",
+    "Distribution",
     "Driver",
     "Environment",
     "Gpu",
     "HubKernel",
+    "InSource",
     "Installed",
     "InstalledFile",
+    "Module",
     "Pack",
     "Package",
     "Places",
     "Python",
+    "Sought",
     "Torch",
     "fingerprint",
     "fork",

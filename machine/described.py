@@ -16,13 +16,12 @@ from .environment import Environment
 from .pack import Pack
 from .package import InstalledFile, Package
 from .python import Python
+from .sought import Distribution, Sought
 from .torch_build import CUDA, ROCM, XPU, Torch
 
 # Begins the line of a report that holds its machine.
 LINE = "machine: "
 SYSTEMS = ("windows", "linux", "darwin")
-# What a wheel of SageAttention 2 brings; a description by hand names a version and no files.
-_MODULES_OF_SAGE_2 = frozenset({"_qattn_sm80", "_qattn_sm89", "_qattn_sm90", "_fused"})
 
 
 class DescriptionError(ValueError):
@@ -51,8 +50,12 @@ def parse(text: str) -> dict[str, Any]:
     return data
 
 
-def environment_of(data: Mapping[str, Any]) -> Environment:
+def environment_of(data: Mapping[str, Any], sought: Sought) -> Environment:
     """The machine that the facts describe; what they leave out is unknown.
+
+    Args:
+        data: As ``parse`` returns them.
+        sought: What is known of the packages.
 
     Raises:
         DescriptionError: A fact is of the wrong kind; the message names it.
@@ -60,7 +63,10 @@ def environment_of(data: Mapping[str, Any]) -> Environment:
     torch = _torch(data)
     gpus = _gpus(data)
     driver = _text(data, "driver")
-    packages = {name: _package(name, told) for name, told in _mapping(data, "packages").items()}
+    known = {one.name: one for one in sought.distributions}
+    packages = {
+        name: _package(name, told, known.get(name)) for name, told in _mapping(data, "packages").items()
+    }
     if torch is not None:
         packages.setdefault("torch", Package(torch.version, torch.build))
     return Environment(
@@ -72,6 +78,7 @@ def environment_of(data: Mapping[str, Any]) -> Environment:
         driver=Driver(driver, tuple(gpu.name for gpu in gpus if gpu.capability)) if driver else None,
         gpus=gpus,
         packages=packages,
+        sought=sought.names,
         comfyui=_text(data, "comfyui"),
         flags=_texts(data, "flags"),
         pack=Pack(),
@@ -143,15 +150,16 @@ def _capability(told: Mapping[str, Any]) -> tuple[int, int] | None:
     return major, minor
 
 
-def _package(name: str, told: Any) -> Package:
+def _package(name: str, told: Any, known: Distribution | None) -> Package:
     if isinstance(told, str):
         told = {"version": told}
     if not isinstance(told, Mapping):
         raise DescriptionError(f'"packages" maps names to versions; got {told!r:.60} for {name!r:.60}')
     version, _, build = (_text(told, "version") or "").partition("+")
     modules = frozenset(_texts(told, "modules"))
-    if "modules" not in told and name == "sageattention" and version.startswith("2."):
-        modules = _MODULES_OF_SAGE_2
+    if "modules" not in told and known is not None:
+        # A description by hand names a version and no files.
+        modules = dict(known.usual_modules).get(_first_number(version), modules)
     # --json tells of the files no more than one hash.
     files = _texts(told, "files") if isinstance(told.get("files"), list) else ()
     return Package(
@@ -163,6 +171,10 @@ def _package(name: str, told: Any) -> Package:
         in_user_site=bool(told.get("in_user_site")),
         copies=_texts(told, "copies"),
     )
+
+
+def _first_number(version: str) -> int:
+    return int(match[0]) if (match := re.match(r"\d+", version)) else -1
 
 
 def _text(data: Mapping[str, Any], name: str) -> str | None:

@@ -25,8 +25,9 @@ class Environment:
         torch: The torch that is installed, None without one.
         driver: NVIDIA's, None without one.
         gpus: What torch can use where it was asked, else all that the driver names.
-        packages: What is installed of ``PACKAGES``, by distribution name, and what of the Hugging Face Hub
-            was downloaded, by the name of its repository.
+        packages: What is installed of what was looked for, by distribution name, and what of the Hugging Face
+            Hub was downloaded, by the name of its repository.
+        sought: The names of all that was looked for.
         comfyui: Version of the host, None without one.
         flags: Names of the host's launch options that are on.
         pack: This pack.
@@ -42,6 +43,7 @@ class Environment:
     driver: Driver | None = None
     gpus: tuple[Gpu, ...] = ()
     packages: Mapping[str, Package] = field(default_factory=dict)
+    sought: tuple[str, ...] = ()
     comfyui: str | None = None
     flags: tuple[str, ...] = ()
     pack: Pack = field(default_factory=Pack)

@@ -1,27 +1,25 @@
-"""SageAttention as the Hugging Face Hub has it, where the local cache holds it: read from files alone.
+"""Kernels of the Hugging Face Hub, where the local cache holds them: read from files alone.
 
 Nothing is downloaded, and neither `kernels` nor `huggingface_hub` is imported.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .package import COMPILED, InstalledFile, Package, identity
 
-# The name of the repository, and its key among the packages: no distribution's name has a slash.
-HUB_SAGE = "kernels-community/sage-attention"
-# Its folder is "kernels--..." since the Hub knows kernels as a type of their own, "models--..." before;
-# kernels/_versions.py of 0.17 looks into both.
+# A repository's folder is "kernels--..." since the Hub knows kernels as a type of their own, "models--..."
+# before; kernels/_versions.py of 0.17 looks into both.
 _LAYOUTS = ("kernels", "models")
 _UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class HubKernel(Package):
-    """A download of the repository. Its version is the kernel's own, its build the commit.
+    """A download of a repository. Its version is the kernel's own, its build the commit.
 
     Attributes:
         folder: The snapshot it lies in; never shown to others.
@@ -50,15 +48,20 @@ def cache_folder() -> str:
     return os.path.abspath(told("KERNELS_CACHE") or os.path.expanduser(os.path.expandvars(named)))
 
 
-def read_hub(cache: str) -> dict[str, Package]:
-    """The download of ``HUB_SAGE`` under its name, nothing without one; of several the last that is whole.
+def read_hub(cache: str, repositories: Iterable[str]) -> dict[str, Package]:
+    """The download of each repository under its name, of several the last that is whole; none without one.
 
     Args:
         cache: As ``cache_folder``.
+        repositories: "owner/name": keys among the packages, since no distribution's name has a slash.
     """
-    folder = HUB_SAGE.replace("/", "--")
-    found = [one for layout in _LAYOUTS for one in _downloads(Path(cache) / f"{layout}--{folder}")]
-    return {HUB_SAGE: max(found, key=lambda one: (one[1].is_whole, one[0]))[1]} if found else {}
+    found: dict[str, Package] = {}
+    for name in repositories:
+        folder = name.replace("/", "--")
+        downloads = [one for layout in _LAYOUTS for one in _downloads(Path(cache) / f"{layout}--{folder}")]
+        if downloads:
+            found[name] = max(downloads, key=lambda one: (one[1].is_whole, one[0]))[1]
+    return found
 
 
 def _downloads(repository: Path) -> Iterator[tuple[int, HubKernel]]:

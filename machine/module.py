@@ -41,24 +41,6 @@ class Module:
         return self.name.replace(".", "/")
 
 
-_TRITON = Module("triton", b"jit", compiled="triton/_C")
-# By the names of PACKAGES.
-MODULES = {
-    "torch": Module("torch", b"__version__", within="version"),
-    "triton": _TRITON,
-    "triton-windows": _TRITON,
-    "sageattention": Module("sageattention", b"sageattn"),
-    "sageattn3": Module("sageattn3", b"sageattn3_blackwell", files=("fp4attn_cuda", "fp4quant_cuda")),
-    "comfy-kitchen": Module("comfy_kitchen", b"int8_attention"),
-    "flash-attn": Module("flash_attn", b"flash_attn_func", files=("flash_attn_2_cuda",)),
-    "flash-attn-3": Module("flash_attn_interface", b"flash_attn_func", files=("flash_attn_3",)),
-    "fa3-fwd": Module("fa3_fwd_interface", b"flash_attn_func", files=("fa3_fwd",)),
-    "flash-attn-4": Module("flash_attn.cute", b"flash_attn_func"),
-    "xformers": Module("xformers", b"memory_efficient_attention", within="ops/__init__"),
-    "kernels": Module("kernels", b"get_kernel"),
-}
-
-
 def place_of(name: str, listed: Mapping[Path, list[str]], mapped: Mapping[str, str]) -> Path | None:
     """The folder in which an import finds the module of that name, None where it finds none.
 

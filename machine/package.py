@@ -13,42 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from .module import (
-    MODULES,
-    Module,
-    files_of,
-    is_genuine,
-    mapped_by_finders,
-    names_in,
-    place_of,
-    stated_version,
-)
+from .module import Module, files_of, is_genuine, mapped_by_finders, names_in, place_of, stated_version
 from .reason import Reason
+from .sought import ALL_FILES, NO_FILES, Distribution, InSource
 
-# Distribution names as their metadata spells them.
-PACKAGES = (
-    "torch",
-    "triton",
-    "triton-windows",
-    "sageattention",
-    "sageattn3",
-    "comfy-kitchen",
-    "flash-attn",
-    "flash-attn-3",
-    "fa3-fwd",
-    "flash-attn-4",
-    "xformers",
-    "kernels",
-)
-# torch's nightly and ROCm builds bring the module `triton` under another distribution name.
-_ALSO_CALLED = {
-    "pytorch-triton": "triton",
-    "pytorch-triton-rocm": "triton",
-    "triton-rocm": "triton",
-}
-# Of torch its version file says enough; Triton's Python code is too much to look at on every start.
-_FILES_IGNORED = frozenset({"torch"})
-_MODULES_ONLY = frozenset({"triton", "triton-windows"})
 # In the record of an install that leaves the module where it was written.
 _EDITABLE = "__editable__"
 COMPILED = re.compile(r"^(?P<module>\w+)(\.[^/\\]+)?\.(so|pyd)$")
@@ -105,6 +73,8 @@ class Package:
 
 
 Installed = Mapping[str, Package]
+# The folder of the search path that a package lies in, and its metadata file.
+_Place = tuple[Path, Path]
 
 
 def user_site() -> str | None:
@@ -118,52 +88,61 @@ def missing(packages: Installed, *names: str) -> tuple[Reason, ...]:
     return tuple(Reason("not-installed", name.replace("|", " or "), "nothing") for name in absent)
 
 
-def read_packages(path: Iterable[str], user_folder: str | None = None) -> Installed:
-    """The packages of ``PACKAGES`` that an import would find on this search path.
+def read_packages(
+    path: Iterable[str], distributions: Iterable[Distribution], user_folder: str | None = None
+) -> Installed:
+    """Those of the packages that an import would find on this search path.
 
     Args:
         path: Folders in the order in which Python searches them, as ``sys.path``.
+        distributions: What to look for.
         user_folder: The one among them that is the user's site-packages.
     """
+    known = {one.name: one for one in distributions}
+    spelled = {other: one.name for one in known.values() for other in one.also_called}
     listed = {folder: names_in(folder) for folder in _once(path)}
-    found: dict[str, list[tuple[Path, Path]]] = {}
+    found: dict[str, list[_Place]] = {}
     for folder, entries in listed.items():
         for name, metadata in _distributions(folder, entries):
-            found.setdefault(name, []).append((folder, metadata))
+            found.setdefault(spelled.get(name, name), []).append((folder, metadata))
     mapped = mapped_by_finders(listed)
     user = os.path.realpath(user_folder) if user_folder else None
     packages: dict[str, Package] = {}
-    for name in PACKAGES:
-        place = place_of(MODULES[name].name, listed, mapped)
-        if name in found or (place is not None and _is_without_metadata(name, place, found, packages)):
-            packages[name] = _read(name, found.get(name, []), place, user)
+    for name, one in known.items():
+        place = place_of(one.module.name, listed, mapped)
+        before = [known[other].module for other in packages]
+        if name in found or (
+            place is not None
+            and one.module not in before
+            and _is_without_metadata(one.module, place, found, known)
+        ):
+            packages[name] = _read(one, found.get(name, []), place, user)
     return packages
 
 
 def _is_without_metadata(
-    name: str, place: Path, found: Mapping[str, list[tuple[Path, Path]]], before: Installed
+    module: Module,
+    place: Path,
+    found: Mapping[str, list[_Place]],
+    known: Mapping[str, Distribution],
 ) -> bool:
-    """Whether what lies there is that package, and nothing of another name brought it."""
-    module = MODULES[name]
-    if any(MODULES[other] is module for other in before):
-        return False
+    """Whether what lies there is that module, and nothing of another name brought it."""
     return is_genuine(module, place) and not any(
-        folder == place and _brings(other, folder, metadata, module)
+        folder == place and _brings(other, known.get(other), folder, metadata, module)
         for other, places in found.items()
         for folder, metadata in places
     )
 
 
-def _brings(name: str, folder: Path, metadata: Path, module: Module) -> bool:
-    """Whether a distribution of that name has the module."""
-    own = MODULES.get(name)
+def _brings(name: str, own: Distribution | None, folder: Path, metadata: Path, module: Module) -> bool:
+    """Whether the distribution of that name, one of those looked for or not, has the module."""
     if own is None:
         # Builds for other makers' GPUs bring Triton under names of their own.
         return module.name == "triton" and "triton" in name
-    if own.name == module.name:
+    if own.module.name == module.name:
         return True
-    inside = module.name.startswith(f"{own.name}.")
-    return inside and f"{module.path}/__init__.py" in _files(name, folder, metadata)
+    inside = module.name.startswith(f"{own.module.name}.")
+    return inside and f"{module.path}/__init__.py" in _files(own, folder, metadata)
 
 
 def _once(path: Iterable[str]) -> list[Path]:
@@ -185,27 +164,26 @@ def _distributions(folder: Path, entries: list[str]) -> Iterable[tuple[str, Path
 
 
 def _normal(name: str) -> str:
-    """A distribution's name in the spelling of ``PACKAGES``."""
-    name = re.sub(r"[-_.]+", "-", name).lower()
-    return _ALSO_CALLED.get(name, name)
+    """A distribution's name in the spelling of ``Distribution``."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _read(name: str, found: list[tuple[Path, Path]], place: Path | None, user: str | None) -> Package:
+def _read(one: Distribution, found: list[_Place], place: Path | None, user: str | None) -> Package:
     """A package by its metadata and by the place of its module; one of the two may be missing."""
-    module, own = MODULES[name], _metadata_of(found, place)
+    own = _metadata_of(found, place)
     folder = place or found[0][0]
-    stated = _version(own) if own is not None else stated_version(name, module, folder)
-    names = [] if name in _FILES_IGNORED else _files(name, folder, own)
+    stated = _version(own) if own is not None else stated_version(one.name, one.module, folder)
+    names = [] if one.looked_at == NO_FILES else _files(one, folder, own)
     compiled = {file: match["module"] for file in names if (match := COMPILED.match(Path(file).name))}
-    python = [] if name in _MODULES_ONLY else [file for file in names if file.endswith(".py")]
+    python = [file for file in names if file.endswith(".py")] if one.looked_at == ALL_FILES else []
     # Metadata of a copy that is gone hide nothing.
-    others = [one for where, one in found if one != own and (own is not None or _holds(where, module))]
+    others = [file for at, file in found if file != own and (own is not None or _holds(at, one.module))]
     version, _, build = stated.partition("+")
     return Package(
         version=version,
         build=build,
         modules=frozenset(compiled.values()),
-        head_dim_limit=_head_dim_limit(folder) if name == "sageattention" else None,
+        head_dim_limit=_number(one.head_dim_limit, folder),
         files=tuple(identity(folder, file) for file in sorted({*compiled, *python})),
         in_user_site=str(folder) == user,
         copies=tuple(_version(other) for other in others),
@@ -213,7 +191,7 @@ def _read(name: str, found: list[tuple[Path, Path]], place: Path | None, user: s
     )
 
 
-def _metadata_of(found: list[tuple[Path, Path]], place: Path | None) -> Path | None:
+def _metadata_of(found: list[_Place], place: Path | None) -> Path | None:
     """The metadata that are those of the module in that place, None where it has none."""
     if place is None:
         return found[0][1]
@@ -241,12 +219,12 @@ def _version(metadata: Path) -> str:
     return named[1] if named else ""
 
 
-def _files(name: str, folder: Path, metadata: Path | None) -> list[str]:
+def _files(one: Distribution, folder: Path, metadata: Path | None) -> list[str]:
     """The files that a package brought, relative to its folder; without a record, those that lie there."""
     record = _record(metadata) if metadata is not None and metadata.parent.parent == folder else ""
     if record and _EDITABLE not in record:
         return [line.rsplit(",", 2)[0].strip('"').replace("\\", "/") for line in record.splitlines()]
-    return files_of(MODULES[name], folder) if name in MODULES else []
+    return files_of(one.module, folder)
 
 
 def _record(metadata: Path) -> str:
@@ -266,15 +244,13 @@ def identity(folder: Path, name: str) -> InstalledFile:
     return InstalledFile(name, status.st_size, status.st_mtime_ns)
 
 
-def _head_dim_limit(folder: Path) -> int | None:
-    """The head_dim above which sageattention's own padding raises.
-
-    Upstream stops at 128, the woct0rdho fork at 256 since its post5, both under version 2.2.0: only
-    the code tells them apart (``pad_qkv`` in sageattention/core.py).
-    """
+def _number(told: InSource | None, folder: Path) -> int | None:
+    """The number that a source states, None where it states none."""
+    if told is None:
+        return None
     try:
-        source = (folder / "sageattention" / "core.py").read_text(encoding="utf-8", errors="replace")
+        source = (folder / told.file).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    limit = re.search(r"head_dim_og > (\d+):\s*raise ValueError", source)
-    return int(limit[1]) if limit else None
+    found = re.search(told.pattern, source)
+    return int(found[1]) if found else None

@@ -14,6 +14,7 @@ from .installed import read_installed
 from .pack import Pack, read_comfyui, read_pack
 from .package import user_site
 from .python import read_python
+from .sought import Sought
 from .torch_build import ROCM, read_torch
 
 _SYSTEMS = {"win32": "windows", "cygwin": "windows", "linux": "linux", "darwin": "darwin"}
@@ -52,11 +53,12 @@ class Places:
 
 
 def read_environment(
-    comfyui: Path | None = None, flags: tuple[str, ...] = (), places: Places | None = None
+    sought: Sought, comfyui: Path | None = None, flags: tuple[str, ...] = (), places: Places | None = None
 ) -> Environment:
     """This machine, read without torch. What can not be read is None, and ``unread`` says why.
 
     Args:
+        sought: The packages and downloads to look for.
         comfyui: The folder of the host, None without one.
         flags: Names of the host's launch options that are on.
         places: Where to look; None is here.
@@ -74,7 +76,11 @@ def read_environment(
 
     release = read("release", lambda: _release(places), "")
     wsl = "microsoft" in release.lower()
-    packages = read("packages", lambda: read_installed(places.path, places.user_site, places.hub_cache), {})
+    packages = read(
+        "packages",
+        lambda: read_installed(sought, places.path, places.user_site, places.hub_cache),
+        {},
+    )
     driver = read("driver", lambda: _driver(places, wsl), None)
     if driver is not None and not driver.gpus:
         unread.append("gpus: the driver names none, only torch can tell")
@@ -87,6 +93,7 @@ def read_environment(
         driver=driver,
         gpus=tuple(Gpu(index, name) for index, name in enumerate(driver.gpus)) if driver else (),
         packages=packages,
+        sought=sought.names,
         comfyui=read("comfyui", lambda: read_comfyui(comfyui), None) if comfyui else None,
         flags=flags,
         pack=read("pack", lambda: read_pack(places.pack), Pack()),

@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from .package import PACKAGES
-
 # A path is told from here on; of any other its last part alone, where that is a program or a module.
 _TOLD_FROM = ("site-packages", "dist-packages", "kernels_check", "custom_nodes")
 _TOLD_ENDS = ("py", "pyd", "so", "dll", "exe", "bat", "sh", "json", "log")
@@ -50,11 +48,19 @@ def redact(line: str, names: Iterable[str] = (), comfyui: Path | None = None) ->
     return line
 
 
-def names_to_hide(environ: Mapping[str, str], home: str, computer: str) -> list[str]:
-    """The names that a report must not tell: those long enough to be one, and no part of a package's."""
+def names_to_hide(environ: Mapping[str, str], home: str, computer: str, packages: Iterable[str]) -> list[str]:
+    """The names that a report must not tell: those long enough to be one, and no part of a package's.
+
+    Args:
+        environ: The variables of the environment.
+        home: The user's own folder.
+        computer: The computer's name.
+        packages: Names that a report tells of.
+    """
+    told = [one.lower() for one in packages]
     found = [environ.get(name, "") for name in ("USERNAME", "USER", "LOGNAME", "COMPUTERNAME", "HOSTNAME")]
     found += [PureWindowsPath(home).name, Path(home).name, computer, computer.partition(".")[0]]
-    return [name for name in found if len(name) > 2 and not any(name.lower() in one for one in PACKAGES)]
+    return [name for name in found if len(name) > 2 and not any(name.lower() in one for one in told)]
 
 
 def _short(path: PureWindowsPath | PurePosixPath, told_from: list[str]) -> str:

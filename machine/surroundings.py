@@ -130,7 +130,7 @@ def read_surroundings(
         base=str(layout.base or ""),
         options=layout.arguments,
         home=around.home,
-        names=tuple(names_to_hide(around.environ, around.home, around.computer)),
+        names=tuple(names_to_hide(around.environ, around.home, around.computer, environment.sought)),
         pip=any((Path(folder) / "pip" / "__init__.py").is_file() for folder in around.path),
         uv=_uv(around, layout.comfyui),
         ensurepip=(Path(around.standard) / "ensurepip" / "__init__.py").is_file(),

@@ -1,20 +1,16 @@
 """The kernel names that workflows of other node packs use, as names of ours."""
 
+from ...kernels.families import declare
 from .settings import AUTO, OFF
 
 # Modes of KJNodes' sage attention node. It calls the function of SageAttention that the mode is named after,
-# with an accumulator of its own choice; here is the backend that calls the same function with the same
-# accumulator; the FP8 ones scale q and k per warp here and per thread there. "auto" leaves the choice to
-# SageAttention there, and to what was measured here.
+# with an accumulator of its own choice; a backend with the mode in ``also_called`` calls the same function
+# with the same accumulator; the FP8 ones scale q and k per warp here and per thread there. "auto" leaves the
+# choice to SageAttention there, and to what was measured here.
 KJNODES = {
     "auto": AUTO,
     "disabled": OFF,
-    "sageattn_qk_int8_pv_fp16_cuda": "sage2-int8-fp16",
-    "sageattn_qk_int8_pv_fp16_triton": "sage2-int8-fp16-triton",
-    "sageattn_qk_int8_pv_fp8_cuda": "sage2-int8-fp8",
-    "sageattn_qk_int8_pv_fp8_cuda++": "sage2-int8-fp8-acc-fp32+fp16",
-    "sageattn3": "sage3-fp4",
-    "sageattn3_per_block_mean": "sage3-fp4-block-mean",
+    **{name: backend.name for backend in declare({}) for name in backend.also_called},
 }
 
 

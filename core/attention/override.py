@@ -10,6 +10,7 @@ import torch
 
 from ...host import others
 from ...host.arguments import Arguments, broadcastable, heads_joined, read
+from ...kernels import launch_flags
 from . import accuracy, dispatch, graph, routes
 from .bench import ARGUMENTS_AFTER_QKV, apart, bench
 from .dispatch import Plan
@@ -231,9 +232,8 @@ def _without_launch_flag(func: Callable) -> Callable:
     from comfy.cli_args import args
     from comfy.ldm.modules import attention
 
-    flags = ("use_sage_attention", "use_flash_attention", "use_ck_attention")
     is_default = func is getattr(attention.optimized_attention, "__wrapped__", None)
-    if not is_default or not any(getattr(args, flag, False) for flag in flags):
+    if not is_default or not any(getattr(args, flag, False) for flag in launch_flags.flags()):
         return func
     if model_management.xformers_enabled():
         return attention.attention_xformers

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ..kernels.backend import Backend, Kernel, Reason
+from ..kernels.kinds import EXACT
 from .reference import attention
 
 HEAD_DIM = 64
@@ -78,7 +79,7 @@ def _backend(name: str, title: str, attend, **facts) -> DemoBackend:
 def declare() -> tuple[Backend, ...]:
     """Every kernel of the demo."""
     # 0.0023 at most in bfloat16, and 0.0092 in 8 bits (torch 2.14.1, CPU, 2026-11-26), with room.
-    rounds, quantised = {"exact": True, "tolerance": 0.01}, {"tolerance": 0.03}
+    rounds, quantised = {"kind": EXACT, "tolerance": 0.01}, {"tolerance": 0.03}
     return (
         _backend("cpu-flash", "PyTorch's own fused kernel for CPUs", fused, **rounds),
         _backend("stand-in-int8", "8-bit q and k, in plain tensor operations", int8, **quantised),

@@ -2,10 +2,11 @@
 
 import importlib
 
-from ...machine import Installed, missing
+from ...machine import Distribution, Installed, Module, missing
 from ..backend import Backend, Kernel
-
-_SINCE_AMPERE = frozenset({(8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (12, 0), (12, 1)})
+from ..family import Family, InComfyUI
+from ..gpus import B200, HOPPER, SINCE_AMPERE
+from ..kinds import EXACT
 
 
 def _load(module: str):
@@ -24,18 +25,18 @@ def _load(module: str):
     return load
 
 
-def declare(packages: Installed) -> tuple[Backend, ...]:
+def _declare(packages: Installed) -> tuple[Backend, ...]:
     """One per generation of the library; their packages install side by side."""
     # The forward alone, built without float16 (fa3_fwd_config.py of 0.0.3): on PyPI, as the whole is not.
     forward_alone = "fa3-fwd" in packages and "flash-attn-3" not in packages
-    common = {"exact": True, "tolerance": 0.01, "offset_limit": None}
+    common = {"kind": EXACT, "tolerance": 0.01, "offset_limit": None}
     return (
         Backend(
             name="flash2",
             title="FlashAttention 2 package, exact",
             load=_load("flash_attn"),
             machine=missing(packages, "flash-attn"),
-            capabilities=_SINCE_AMPERE,
+            capabilities=SINCE_AMPERE,
             head_dims=range(8, 257, 8),
             head_dims_text="a multiple of 8 up to 256",
             **common,
@@ -45,7 +46,7 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             title="FlashAttention 3 package for Hopper, exact",
             load=_load("fa3_fwd_interface" if forward_alone else "flash_attn_interface"),
             machine=missing(packages, "flash-attn-3|fa3-fwd"),
-            capabilities=frozenset({(9, 0)}),
+            capabilities=HOPPER,
             dtypes=frozenset({"bfloat16"} if forward_alone else {"float16", "bfloat16"}),
             head_dims=range(8, 257, 8),
             head_dims_text="a multiple of 8 up to 256",
@@ -56,10 +57,42 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             title="FlashAttention 4 package for Hopper and Blackwell, exact",
             load=_load("flash_attn.cute"),
             machine=missing(packages, "flash-attn-4"),
-            capabilities=frozenset({(9, 0), (10, 0)}),
+            capabilities=HOPPER | B200,
             # flash_attn/cute/interface.py lists these.
             head_dims=frozenset({64, 96, 128}),
             head_dims_text="64, 96 or 128",
             **common,
         ),
     )
+
+
+def _load_for_comfyui() -> Kernel:
+    from flash_attn import flash_attn_func
+
+    def attend(q, k, v, *, mask=None, scale=None):
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        return flash_attn_func(q, k, v, dropout_p=0.0, causal=False, softmax_scale=scale).transpose(1, 2)
+
+    return Kernel(attend)
+
+
+_SIGN = b"flash_attn_func"
+FAMILY = Family(
+    _declare,
+    distributions=(
+        Distribution("flash-attn", Module("flash_attn", _SIGN, files=("flash_attn_2_cuda",))),
+        Distribution("flash-attn-3", Module("flash_attn_interface", _SIGN, files=("flash_attn_3",))),
+        Distribution("fa3-fwd", Module("fa3_fwd_interface", _SIGN, files=("fa3_fwd",))),
+        Distribution("flash-attn-4", Module("flash_attn.cute", _SIGN)),
+    ),
+    in_comfyui=(
+        InComfyUI(
+            "flash-attn",
+            ("flash_attn",),
+            ("flash_attn_func",),
+            flag="use_flash_attention",
+            load=_load_for_comfyui,
+            exact=True,
+        ),
+    ),
+)

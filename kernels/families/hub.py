@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from ...machine import HUB_SAGE, HubKernel, Installed, missing
+from ...machine import Distribution, HubKernel, Installed, Module, missing
 from ...machine.reason import Reason
 from ..backend import Backend, Kernel
+from ..family import Family
+from ..gpus import ADA, AMPERE, HOPPER, RTX_50, SPARK
 from ._half_range import CAST
 from ._sage2_call import calling
+
+HUB_SAGE = "kernels-community/sage-attention"
 
 # The functions and their keywords are those of version 2, sage-attention/torch-ext/sage_attention/core.py of
 # huggingface/kernels-community at 8a730d96, which has no Triton kernel of its own but quantises with Triton.
@@ -21,11 +25,9 @@ from ._sage2_call import calling
 # that a later version lacks does not import, and says which it is.
 # Tolerances and offsets are those in sage2.py, whose kernels are compiled from the same code; none of these
 # builds of the Hub has been run on a GPU for this pack.
-_SINCE_AMPERE = frozenset({(8, 0), (8, 6), (8, 7), (8, 9)})
-_FP8_MMA = frozenset({(8, 9), (12, 0), (12, 1)})
 
 
-def declare(packages: Installed) -> tuple[Backend, ...]:
+def _declare(packages: Installed) -> tuple[Backend, ...]:
     """What the repository's own `sageattn` picks from, and the careful FP8 accumulator."""
     found = packages.get(HUB_SAGE)
     found = found if isinstance(found, HubKernel) else None
@@ -97,7 +99,7 @@ def _kernels(found: HubKernel) -> Iterator[Backend]:
         title="SageAttention 2 from the Hub: INT8 QK, FP16 PV, FP32 accumulator",
         load=_load(found, fp16, CAST, pv_accum_dtype="fp32"),
         tolerance=0.03,
-        capabilities=_SINCE_AMPERE,
+        capabilities=AMPERE | ADA,
     )
     for name, title, accumulator in (
         ("hub-sage2-int8-fp8", "FP32 accumulator flushed to FP32", "fp32+fp32"),
@@ -109,12 +111,19 @@ def _kernels(found: HubKernel) -> Iterator[Backend]:
             # Version 2 waits for the GPU after each of these, which measuring finds out.
             load=_load(found, fp8, pv_accum_dtype=accumulator, qk_quant_gran="per_warp"),
             tolerance=0.05,
-            capabilities=_FP8_MMA,
+            capabilities=ADA | RTX_50 | SPARK,
         )
     yield Backend(
         name="hub-sage2-int8-fp8-sm90",
         title="SageAttention 2 from the Hub for Hopper: INT8 QK, FP8 PV",
         load=_load(found, "sageattn_qk_int8_pv_fp8_cuda_sm90", pv_accum_dtype="fp32+fp32"),
         tolerance=0.05,
-        capabilities=frozenset({(9, 0)}),
+        capabilities=HOPPER,
     )
+
+
+FAMILY = Family(
+    _declare,
+    distributions=(Distribution("kernels", Module("kernels", b"get_kernel")),),
+    downloads=(HUB_SAGE,),
+)

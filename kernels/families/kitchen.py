@@ -1,12 +1,10 @@
 """Comfy Kitchen's INT8 attention, which ComfyUI installs itself since 0.31."""
 
-from ...machine import Installed, missing
+from ...machine import Distribution, Installed, Module, missing
 from ..backend import CUDA_GRID_YZ, Backend, Kernel
 from ..call import ADDITIVE_MASK, BOOL_MASK
-
-_SINCE_TURING = frozenset(
-    {(7, 5), (8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0), (12, 1)}
-)
+from ..family import Family, InComfyUI
+from ..gpus import B300, SINCE_TURING
 
 
 def _load() -> Kernel:
@@ -26,7 +24,7 @@ def _load() -> Kernel:
     return Kernel(attend, attend_owned if prequantize else None)
 
 
-def declare(packages: Installed) -> tuple[Backend, ...]:
+def _declare(packages: Installed) -> tuple[Backend, ...]:
     """INT8 for Q, K, P and V, with Hadamard rotation before quantising."""
     return (
         Backend(
@@ -36,7 +34,7 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             machine=missing(packages, "comfy-kitchen"),
             # Measured 0.022 (H200, 0.2.31, torch 2.11.0+cu130, 2026-11-24).
             tolerance=0.03,
-            capabilities=_SINCE_TURING,
+            capabilities=SINCE_TURING | B300,
             # It takes float32 too, and answers it in bfloat16's precision (sage_attention.py,
             # output_dtype): that is a cast nobody asked for.
             head_dims=range(1, 257),
@@ -46,3 +44,11 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             max_batch_heads=CUDA_GRID_YZ,
         ),
     )
+
+
+FAMILY = Family(
+    _declare,
+    distributions=(Distribution("comfy-kitchen", Module("comfy_kitchen", b"int8_attention")),),
+    # A package that ComfyUI itself requires: without it there is no start to save.
+    in_comfyui=(InComfyUI("comfy-kitchen", flag="use_ck_attention"),),
+)

@@ -3,8 +3,11 @@
 from ...machine import Installed, generation, missing
 from ...machine.reason import Reason
 from ..backend import Backend, Kernel
+from ..family import Family
+from ..gpus import SINCE_TURING
 from ._half_range import ACCUMULATED, undo, within
 from ._layout import in_own_layout
+from ._sageattention import IN_COMFYUI, SAGEATTENTION
 
 
 def _load() -> Kernel:
@@ -21,7 +24,7 @@ def _load() -> Kernel:
     return Kernel(attend)
 
 
-def declare(packages: Installed) -> tuple[Backend, ...]:
+def _declare(packages: Installed) -> tuple[Backend, ...]:
     """The one kernel of 1.0.x; 2.x brings its own version of it."""
     machine = missing(packages, "sageattention", "triton|triton-windows")
     package = packages.get("sageattention")
@@ -37,9 +40,7 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             tolerance=0.03,
             # bf16 needs Ampere; INT8 dot products on Turing need Triton 3.2 or older, which the
             # launch itself tells.
-            capabilities=frozenset(
-                {(7, 5), (8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (12, 0), (12, 1)}
-            ),
+            capabilities=SINCE_TURING,
             head_dims=frozenset({64, 96, 128}),
             head_dims_text="64, 96 or 128",
             # The padded tail of the last block of 64 keys is counted by softmax: 77 keys come out
@@ -50,3 +51,6 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             kv_padding=0.002,
         ),
     )
+
+
+FAMILY = Family(_declare, distributions=(SAGEATTENTION,), in_comfyui=(IN_COMFYUI,))

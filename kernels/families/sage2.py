@@ -5,12 +5,12 @@ from dataclasses import replace
 from ...machine import Installed, Package, generation, missing
 from ...machine.reason import Reason
 from ..backend import Backend, Kernel
+from ..family import Family
+from ..gpus import ADA, AMPERE, B200, HOPPER, RTX_50, SPARK, TURING
 from ._half_range import ACCUMULATED, CAST
 from ._sage2_call import calling
+from ._sageattention import IN_COMFYUI, SAGEATTENTION
 
-_AMPERE = frozenset({(8, 0), (8, 6), (8, 7), (8, 9)})
-_FP8_MMA = frozenset({(8, 9), (10, 0), (12, 0), (12, 1)})
-_TRITON = frozenset({(7, 5), (9, 0), (10, 0)}) | _AMPERE
 # Tolerances: on an H200 (2.2.0, torch 2.11.0+cu130, Triton 3.6.0, 2026-11-24) the Triton kernel is at 0.025
 # and the one for Hopper at 0.039. The others quantise the same operands the same way and have not been run on
 # a card of theirs; those that add up in FP16 have room for it.
@@ -29,7 +29,7 @@ def _load(function: str, v_limit: float | None = None, **fixed):
     return load
 
 
-def declare(packages: Installed) -> tuple[Backend, ...]:
+def _declare(packages: Installed) -> tuple[Backend, ...]:
     """The kernels of 2.x, by what the installed build has."""
     machine = missing(packages, "sageattention", "triton|triton-windows")
     package = packages.get("sageattention")
@@ -58,7 +58,7 @@ def _half_kernels(package: Package | None):
     # nowhere else: on an RTX 50 it ends the process. Its builds carry the torch version in their
     # name; the upstream's and a local build carry none, and have the code of the card.
     wheel = package is not None and "torch" in package.build
-    cards = _AMPERE if wheel else _AMPERE | {(12, 0), (12, 1)}
+    cards = AMPERE | ADA if wheel else AMPERE | ADA | RTX_50 | SPARK
     function = "sageattn_qk_int8_pv_fp16_cuda"
     common = {"capabilities": cards, "head_dims": range(1, 257)}
     yield (
@@ -66,6 +66,7 @@ def _half_kernels(package: Package | None):
             name="sage2-int8-fp16",
             title="SageAttention 2: INT8 QK, FP16 PV, FP32 accumulator (the careful one)",
             load=_load(function, CAST, pv_accum_dtype="fp32"),
+            also_called=(function,),
             tolerance=0.03,
             **common,
         ),
@@ -96,8 +97,9 @@ def _half_kernels(package: Package | None):
             name="sage2-int8-fp16-triton",
             title="SageAttention 2 (Triton): INT8 QK, FP16 PV",
             load=_load("sageattn_qk_int8_pv_fp16_triton", ACCUMULATED),
+            also_called=("sageattn_qk_int8_pv_fp16_triton",),
             tolerance=0.03,
-            capabilities=_TRITON,
+            capabilities=TURING | AMPERE | ADA | HOPPER | B200,
             head_dims=range(1, 257),
         ),
         "",
@@ -106,18 +108,19 @@ def _half_kernels(package: Package | None):
 
 def _fp8_kernels():
     function = "sageattn_qk_int8_pv_fp8_cuda"
-    for name, title, accumulator in (
-        ("sage2-int8-fp8", "FP8 PV, FP32 accumulator flushed to FP32", "fp32+fp32"),
-        ("sage2-int8-fp8-acc-fp32+fp16", "FP8 PV, FP16 accumulator flushed to FP32 (2++)", "fp32+fp16"),
-        ("sage2-int8-fp8-acc-fp32", "FP8 PV, FP32 accumulator (22 bits on Ada)", "fp32"),
+    for end, title, accumulator, also_called in (
+        ("", "FP32 accumulator flushed to FP32", "fp32+fp32", (function,)),
+        ("-acc-fp32+fp16", "FP16 accumulator flushed to FP32 (2++)", "fp32+fp16", (f"{function}++",)),
+        ("-acc-fp32", "FP32 accumulator (22 bits on Ada)", "fp32", ()),
     ):
         yield (
             Backend(
-                name=name,
-                title=f"SageAttention 2: INT8 QK, {title}",
+                name=f"sage2-int8-fp8{end}",
+                title=f"SageAttention 2: INT8 QK, FP8 PV, {title}",
                 load=_load(function, pv_accum_dtype=accumulator, qk_quant_gran="per_warp"),
+                also_called=also_called,
                 tolerance=0.05,
-                capabilities=_FP8_MMA,
+                capabilities=ADA | B200 | RTX_50 | SPARK,
                 head_dims=range(1, 257),
             ),
             "_qattn_sm89",
@@ -131,9 +134,12 @@ def _hopper_kernel():
             title="SageAttention 2 for Hopper: INT8 QK, FP8 PV",
             load=_load("sageattn_qk_int8_pv_fp8_cuda_sm90", pv_accum_dtype="fp32+fp32"),
             tolerance=0.05,
-            capabilities=frozenset({(9, 0)}),
+            capabilities=HOPPER,
             # Above 128 the fork pads to 256 and the process dies of a segmentation fault (H100).
             head_dims=range(1, 129),
         ),
         "_qattn_sm90",
     )
+
+
+FAMILY = Family(_declare, distributions=(SAGEATTENTION,), in_comfyui=(IN_COMFYUI,))

@@ -1,7 +1,9 @@
 """SageAttention 3: FP4 attention for Blackwell."""
 
-from ...machine import Installed, missing
+from ...machine import Distribution, Installed, Module, missing
 from ..backend import Backend, Kernel
+from ..family import Family, InComfyUI
+from ..gpus import RTX_50, SPARK
 
 
 def _load(per_block_mean: bool):
@@ -18,7 +20,7 @@ def _load(per_block_mean: bool):
     return load
 
 
-def declare(packages: Installed) -> tuple[Backend, ...]:
+def _declare(packages: Installed) -> tuple[Backend, ...]:
     """With one mean of q per block of 128 rows, and with one per head."""
     common = {
         "machine": missing(packages, "sageattn3", "triton|triton-windows"),
@@ -26,7 +28,7 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
         # (SageAttention3, arXiv 2505.11594, table of attention accuracy). Not measured here.
         "tolerance": 0.10,
         # A B200 (10.0) is refused by the package itself (thu-ml/SageAttention#346).
-        "capabilities": frozenset({(12, 0), (12, 1)}),
+        "capabilities": RTX_50 | SPARK,
         "head_dims": frozenset({64, 128}),
         "head_dims_text": "64 or 128",
         "gqa": False,
@@ -38,12 +40,26 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             name="sage3-fp4-block-mean",
             title="SageAttention 3: FP4, mean of q per block",
             load=_load(per_block_mean=True),
+            also_called=("sageattn3_per_block_mean",),
             **common,
         ),
         Backend(
             name="sage3-fp4",
             title="SageAttention 3: FP4, one mean of q",
             load=_load(per_block_mean=False),
+            also_called=("sageattn3",),
             **common,
         ),
     )
+
+
+_SIGN = "sageattn3_blackwell"
+FAMILY = Family(
+    _declare,
+    distributions=(
+        Distribution(
+            "sageattn3", Module("sageattn3", _SIGN.encode(), files=("fp4attn_cuda", "fp4quant_cuda"))
+        ),
+    ),
+    in_comfyui=(InComfyUI("sageattn3", ("sageattn3",), (_SIGN,)),),
+)

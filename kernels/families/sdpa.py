@@ -7,10 +7,12 @@ they change no global switch; ``torch.nn.attention.sdpa_kernel`` changes one for
 from ...machine import Installed, missing
 from ..backend import Backend, Kernel
 from ..call import ADDITIVE_MASK, BOOL_MASK
+from ..family import Family
+from ..gpus import B300, SINCE_AMPERE, TURING, VOLTA
+from ..kinds import EXACT
 
 # From Ampere on: torch's own checks of both kernels ask for 8.0 (aten/.../cuda/sdp_utils.cpp).
-_SINCE_AMPERE = frozenset({(8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0), (12, 1)})
-_SINCE_VOLTA = _SINCE_AMPERE | {(7, 0), (7, 2), (7, 5)}
+_SINCE_AMPERE = SINCE_AMPERE | B300
 
 # ComfyUI splits larger batches before SDPA for the same reason (attention.py, SDP_BATCH_LIMIT).
 _MAX_BATCH = 2**15
@@ -70,7 +72,7 @@ def _load_efficient() -> Kernel:
     return Kernel(attend)
 
 
-def declare(packages: Installed) -> tuple[Backend, ...]:
+def _declare(packages: Installed) -> tuple[Backend, ...]:
     """flash, cuDNN and efficient (CUTLASS) as torch brings them."""
     torch_missing = missing(packages, "torch")
     # Its bias was seen right in torch 2.11, in both forms, at lengths from 1 on (H200, 2026-11-24).
@@ -78,7 +80,7 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
     common = {
         "machine": torch_missing,
         "of_torch": True,
-        "exact": True,
+        "kind": EXACT,
         # Measured 0.0024 in bfloat16, 0.0003 in float16 (H200, torch 2.11.0+cu130, 2026-11-24).
         "tolerance": 0.01,
         "max_batch": _MAX_BATCH,
@@ -106,10 +108,13 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             name="sdpa-efficient",
             title="PyTorch's memory-efficient kernel, exact",
             load=_load_efficient,
-            capabilities=_SINCE_VOLTA,
+            capabilities=VOLTA | TURING | _SINCE_AMPERE,
             gqa=False,
             max_batch_heads=65535,
             **_multiples_of_eight(256),
             **common,
         ),
     )
+
+
+FAMILY = Family(_declare)

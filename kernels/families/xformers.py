@@ -1,7 +1,10 @@
 """xformers' memory-efficient attention, whichever of its kernels it picks: exact, 16-bit."""
 
-from ...machine import Installed, missing
+from ...machine import Distribution, Installed, Module, missing
 from ..backend import Backend, Kernel
+from ..family import Family, InComfyUI
+from ..gpus import SINCE_TURING
+from ..kinds import EXACT
 
 
 def _load() -> Kernel:
@@ -15,7 +18,7 @@ def _load() -> Kernel:
     return Kernel(attend)
 
 
-def declare(packages: Installed) -> tuple[Backend, ...]:
+def _declare(packages: Installed) -> tuple[Backend, ...]:
     """One entry: which kernel runs inside is xformers' own choice."""
     return (
         Backend(
@@ -23,11 +26,9 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             title="xformers memory-efficient attention, exact",
             load=_load,
             machine=missing(packages, "xformers"),
-            exact=True,
+            kind=EXACT,
             tolerance=0.01,
-            capabilities=frozenset(
-                {(7, 5), (8, 0), (8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (12, 0), (12, 1)}
-            ),
+            capabilities=SINCE_TURING,
             head_dims=range(8, 257, 8),
             head_dims_text="a multiple of 8 up to 256",
             gqa=False,
@@ -35,3 +36,12 @@ def declare(packages: Installed) -> tuple[Backend, ...]:
             max_batch_heads=65535,
         ),
     )
+
+
+FAMILY = Family(
+    _declare,
+    distributions=(
+        Distribution("xformers", Module("xformers", b"memory_efficient_attention", within="ops/__init__")),
+    ),
+    in_comfyui=(InComfyUI("xformers", ("xformers", "xformers.ops"), without="disable_xformers"),),
+)

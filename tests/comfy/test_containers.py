@@ -7,6 +7,7 @@ import pytest
 import torch
 from sagekit.core.attention.guard import Forward
 from sagekit.core.attention.patch import FORWARD_KEY
+from sagekit.kernels.kinds import QUANTISED
 from support import fake_kernels
 from support.calls import HEADS, qkv
 
@@ -90,7 +91,7 @@ def test_a_quantised_kernel_that_owns_its_tensors_is_watched_and_never_owns_thos
         owned.append(1)
         return fake_kernels.float32_attention(*tensors, mask=mask, scale=scale)
 
-    model = patched(attend_owned=attend_owned, exact=False)
+    model = patched(attend_owned=attend_owned, kind=QUANTISED)
     tensors = qkv()
     repeated = Forward()
     repeated.repeat()

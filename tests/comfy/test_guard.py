@@ -14,6 +14,7 @@ from sagekit.core.attention import model as host_model
 from sagekit.core.attention.dispatch import Kernels
 from sagekit.core.attention.guard import is_finite
 from sagekit.core.attention.settings import Settings
+from sagekit.kernels.kinds import QUANTISED
 from support import fake_kernels
 from support.compiling import lora
 from support.sampling import STEPS, numbers_blocks, sample
@@ -43,7 +44,7 @@ def guarded(wan, monkeypatch):
             calls.append(len(calls))
             return breaks(len(calls) - 1, out)
 
-        backend = fake_kernels.backend(attend=attend, exact=False)
+        backend = fake_kernels.backend(attend=attend, kind=QUANTISED)
         monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels({"fake": backend}))
         return host_model.patch_model(on or wan, Settings("fake", **settings)), calls
 

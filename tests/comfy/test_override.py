@@ -6,12 +6,13 @@ import threading
 import pytest
 import torch
 from sagekit.core.attention.settings import Settings
+from sagekit.kernels.kinds import QUANTISED
 from support import fake_kernels
 from support.calls import EXTRA, HEADS, qkv, recorder
 
 
 def quantised(**facts):
-    return {"exact": False, "tolerance": 0.03} | facts
+    return {"kind": QUANTISED, "tolerance": 0.03} | facts
 
 
 def test_a_call_that_no_kernel_takes_reaches_the_host_with_the_callers_own_arguments(patched):

@@ -3,11 +3,12 @@
 from sagekit.check.reference import attention
 from sagekit.kernels.backend import Backend, Kernel
 from sagekit.kernels.call import ADDITIVE_MASK, BOOL_MASK
+from sagekit.kernels.kinds import EXACT, QUANTISED
 
 CPU_BACKEND = {
     "machine": (),
     "tolerance": 0.001,
-    "exact": True,
+    "kind": EXACT,
     "dtypes": frozenset({"float16", "bfloat16", "float32"}),
     "head_dims": range(1, 257),
     "masks": frozenset({BOOL_MASK, ADDITIVE_MASK}),
@@ -82,8 +83,8 @@ def in_a_model() -> dict[str, dict]:
     """
     return {
         "right": {},
-        "rough": {"attend": rough, "exact": False, "tolerance": 0.05},
-        "wrong": {"attend": doubles, "exact": False},
-        "turning": {"attend": Turning(), "exact": False},
+        "rough": {"attend": rough, "kind": QUANTISED, "tolerance": 0.05},
+        "wrong": {"attend": doubles, "kind": QUANTISED},
+        "turning": {"attend": Turning(), "kind": QUANTISED},
         "stopping": {"attend": is_cancelled},
     }

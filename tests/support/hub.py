@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from sagekit.kernels.families.hub import HUB_SAGE
 from sagekit.machine import Package, read_hub
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -93,4 +94,4 @@ def install_kernels(site: Path, version: str = "0.17") -> None:
 
 def packages(cache: Path) -> dict[str, Package]:
     """A machine with `kernels`, Triton and what the cache holds."""
-    return {"kernels": Package("0.17.2"), "triton": Package("3.6.0")} | read_hub(str(cache))
+    return {"kernels": Package("0.17.2"), "triton": Package("3.6.0")} | read_hub(str(cache), [HUB_SAGE])

@@ -9,9 +9,10 @@ import pytest
 from sagekit.check.check import changes, versions_of
 from sagekit.check.probe import Probe
 from sagekit.check.verdicts import NOT_IMPORTABLE, REFUSED
-from sagekit.kernels.families import declare, hub
+from sagekit.kernels.families import declare, hub, sought
+from sagekit.kernels.families.hub import HUB_SAGE
 from sagekit.knowledge.facts import table
-from sagekit.machine import HUB_SAGE, Places, fingerprint, read_environment, read_hub
+from sagekit.machine import Places, fingerprint, read_environment, read_hub
 from sagekit.machine.hub import cache_folder
 from support.hub import ARCHS, FILES, REVISION, VARIANT, download, install_kernels, packages
 from support.machines import BLACKWELL, CALL, HOPPER
@@ -130,7 +131,7 @@ def test_of_several_downloads_the_last_whole_one_is_it(tmp_path):
     last = download(tmp_path, "models", revision="b" * 40, version=3)
     # What a look at the metadata alone leaves behind, later than both.
     download(tmp_path, revision="c" * 40, files={})
-    found = read_hub(str(tmp_path))[HUB_SAGE]
+    found = read_hub(str(tmp_path), [HUB_SAGE])[HUB_SAGE]
     assert (found.folder, found.full_version) == (str(last), "3+bbbbbbbbbbbb")
 
 
@@ -156,7 +157,7 @@ def test_a_gpu_that_the_build_has_no_code_for_is_refused(tmp_path, archs, name, 
 
 def test_a_new_download_has_another_fingerprint_and_is_told(tmp_path):
     def machine():
-        return read_environment(places=Places(path=(), hub_cache=str(tmp_path)))
+        return read_environment(sought(), places=Places(path=(), hub_cache=str(tmp_path)))
 
     none = machine()
     download(tmp_path, revision="a" * 40)
@@ -172,11 +173,11 @@ def test_a_new_download_has_another_fingerprint_and_is_told(tmp_path):
 
 def test_what_python_leaves_beside_an_imported_file_is_no_new_download(tmp_path):
     snapshot = download(tmp_path)
-    before = read_hub(str(tmp_path))
+    before = read_hub(str(tmp_path), [HUB_SAGE])
     cached = snapshot / "build" / VARIANT / "__pycache__"
     cached.mkdir()
     (cached / "core.cpython-312.pyc").write_text("")
-    assert read_hub(str(tmp_path)) == before
+    assert read_hub(str(tmp_path), [HUB_SAGE]) == before
 
 
 HOME = "/home/alice/.cache/huggingface/hub"

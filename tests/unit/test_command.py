@@ -185,7 +185,7 @@ def test_bad_input_is_one_clear_line_with_code_3(tmp_path, arguments, words):
 @pytest.fixture
 def on_a_4090(monkeypatch):
     """The command reads a Windows machine where something can be installed."""
-    monkeypatch.setattr(command, "read_environment", lambda comfyui: PLAIN_WINDOWS)
+    monkeypatch.setattr(command, "read_environment", lambda sought, comfyui: PLAIN_WINDOWS)
     monkeypatch.setattr(command, "with_gpus_from_torch", lambda environment: environment)
     for module in (command, command.verbs):
         monkeypatch.setattr(
@@ -211,7 +211,7 @@ def test_a_file_that_can_not_be_written_is_code_3_and_nothing_is_lost(on_a_4090,
 
 
 def test_where_there_is_nothing_to_do_no_fix_is_written(on_a_4090, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command, "read_environment", lambda comfyui: WINDOWS_313)
+    monkeypatch.setattr(command, "read_environment", lambda sought, comfyui: WINDOWS_313)
     assert command.main(["--write-fix", str(tmp_path / "fix.bat")]) == 1
     assert "nothing to put into a script" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
@@ -231,7 +231,7 @@ def test_the_whole_check_ends_with_the_plan_and_its_json_holds_it(on_a_4090, mon
 
 def test_what_kernels_die_of_is_explained_and_planned_for(on_a_4090, monkeypatch, tmp_path, capsys):
     broken = with_packages(WINDOWS_313, sageattention=Package("2.2.0", "cu130torch2.10.0andhigher.post6"))
-    monkeypatch.setattr(command, "read_environment", lambda comfyui: broken)
+    monkeypatch.setattr(command, "read_environment", lambda sought, comfyui: broken)
     error = "ImportError: DLL load failed while importing _fused: The specified procedure could not be found."
     monkeypatch.setattr(
         command, "_check", lambda *arguments: {"sage2-int8-fp8": Verdict(NOT_IMPORTABLE, None, error)}
@@ -248,7 +248,7 @@ def test_what_kernels_die_of_is_explained_and_planned_for(on_a_4090, monkeypatch
 )
 def test_a_plan_knows_what_the_last_check_found(on_a_4090, monkeypatch, tmp_path, capsys, verdict, outcome):
     own = with_packages(WINDOWS_313, sageattention=Package("2.2.0"))
-    monkeypatch.setattr(command, "read_environment", lambda comfyui: own)
+    monkeypatch.setattr(command, "read_environment", lambda sought, comfyui: own)
     store = ["--store", str(tmp_path / "verdicts.json")]
     if verdict is not None:
         monkeypatch.setattr(command, "_check", lambda *of: {"sage2-int8-fp8": Verdict(verdict, 0.02)})
@@ -258,7 +258,7 @@ def test_a_plan_knows_what_the_last_check_found(on_a_4090, monkeypatch, tmp_path
     assert json.loads(capsys.readouterr().out)["plan"]["outcome"] == outcome
     # Another driver, and what was found holds no longer.
     changed = replace(own, driver=replace(own.driver, version="590.10"))
-    monkeypatch.setattr(command, "read_environment", lambda comfyui: changed)
+    monkeypatch.setattr(command, "read_environment", lambda sought, comfyui: changed)
     command.main(["--plan", "--json", *store])
     assert json.loads(capsys.readouterr().out)["plan"]["outcome"] == "not-judged"
 

@@ -8,6 +8,7 @@ from sagekit.core.attention import dispatch
 from sagekit.core.attention.settings import Settings
 from sagekit.kernels.backend import Kernel
 from sagekit.kernels.call import Call
+from sagekit.kernels.kinds import QUANTISED
 from support import fake_kernels
 
 CALL = Call(1, 2, 2, 16, 16, 8, "float32", "cpu")
@@ -132,7 +133,7 @@ def test_off_runs_nothing_of_ours_and_stays_exact():
 
 
 def test_exact_quality_refuses_a_quantised_kernel_even_by_name():
-    quantised = kernels_with(exact=False, tolerance=0.03)
+    quantised = kernels_with(kind=QUANTISED, tolerance=0.03)
     assert plan_for(quantised, quality="exact").why == "quality"
     assert plan_for(quantised, quality="balanced").name == "fake"
     assert plan_for(quantised, quality="from-a-later-version").name == "fake"

@@ -7,6 +7,7 @@ from sagekit.doctor.report import block
 from sagekit.machine.redaction import names_to_hide, redact
 
 COMFYUI = Path("/data/people/ann/ComfyUI")
+PACKAGES = ("torch", "comfy-kitchen")
 
 
 @pytest.mark.parametrize(
@@ -76,11 +77,11 @@ def test_names_are_taken_out_as_words_only():
 
 def test_the_names_of_this_user_and_computer_are_known():
     names = names_to_hide(
-        {"USERNAME": "ann", "COMPUTERNAME": "BIGBOX"}, r"C:\Users\ann.muster", "bigger.local"
+        {"USERNAME": "ann", "COMPUTERNAME": "BIGBOX"}, r"C:\Users\ann.muster", "bigger.local", PACKAGES
     )
     assert {"ann", "BIGBOX", "ann.muster", "bigger.local", "bigger"} <= set(names)
     # Too short to be told from words, or part of a package's name.
-    assert names_to_hide({"USER": "me", "LOGNAME": "comfy"}, "/home/torch", "pc") == []
+    assert names_to_hide({"USER": "me", "LOGNAME": "comfy"}, "/home/torch", "pc", PACKAGES) == []
 
 
 def test_it_is_one_block():

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sagekit import machine as environment
+from sagekit.kernels.families import installed, sought
 from sagekit.machine import (
     Driver,
     Environment,
@@ -70,7 +70,7 @@ hip: Optional[str] = {hip}
 )
 def test_torch_and_its_cuda_come_from_the_text_of_its_version_file(places, version, cuda, hip, expected):
     write(here(places), {"site/torch/version.py": VERSION_FILE.format(version=version, cuda=cuda, hip=hip)})
-    torch = read_environment(places=places).torch
+    torch = read_environment(sought(), places=places).torch
     assert torch == expected
     assert torch.kind == ("cuda" if expected.cuda else "rocm" if expected.rocm else "cpu")
 
@@ -78,16 +78,16 @@ def test_torch_and_its_cuda_come_from_the_text_of_its_version_file(places, versi
 def test_the_version_file_of_an_older_torch_is_read_too(places):
     text = "__version__ = '2.0.1+cu118'\ndebug = False\ncuda = '11.8'\nhip = None\n"
     write(here(places), {"site/torch/version.py": text})
-    assert read_environment(places=places).torch == Torch("2.0.1", "cu118", "11.8")
+    assert read_environment(sought(), places=places).torch == Torch("2.0.1", "cu118", "11.8")
 
 
 def test_without_a_version_file_the_metadata_say_which_torch_it_is(places):
     install(here(places) / "site", "torch", "2.9.1+cu128", {})
-    assert read_environment(places=places).torch == Torch("2.9.1", "cu128", "12.8")
+    assert read_environment(sought(), places=places).torch == Torch("2.9.1", "cu128", "12.8")
 
 
 def test_no_torch_is_a_fact_and_no_fault(places):
-    found = read_environment(places=places)
+    found = read_environment(sought(), places=places)
     assert (found.torch, found.driver, found.gpus, found.unread) == (None, None, (), ())
 
 
@@ -105,7 +105,7 @@ def test_driver_and_gpus_of_a_linux_machine_are_read_from_proc(places, line):
         "gpus/0000:41:00.0/information": "Model: \t\t NVIDIA GeForce RTX 3090\nIRQ:   \t\t 143\n",
     }
     write(places.proc / "driver" / "nvidia", nvidia)
-    found = read_environment(places=places)
+    found = read_environment(sought(), places=places)
     names = ("NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3090")
     assert found.driver == Driver("550.54.15", names)
     assert found.gpus == (Gpu(0, names[0]), Gpu(1, names[1]))
@@ -114,7 +114,7 @@ def test_driver_and_gpus_of_a_linux_machine_are_read_from_proc(places, line):
 def test_under_wsl_the_driver_is_known_by_the_folder_it_is_shared_from(places):
     write(places.proc, {"sys/kernel/osrelease": "6.6.87.2-microsoft-standard-WSL2\n"})
     write(places.wsl_drivers, {"nv_dispi.inf_amd64_0a1b2c/x.dll": "", "iigd_dch.inf_amd64_ff/y.dll": ""})
-    found = read_environment(places=places)
+    found = read_environment(sought(), places=places)
     assert (found.wsl, found.driver) == (True, Driver(store=("nv_dispi.inf_amd64_0a1b2c",)))
     assert found.gpus == ()
     assert found.unread == ("gpus: the driver names none, only torch can tell",)
@@ -182,14 +182,14 @@ def test_driver_and_gpus_of_a_windows_machine_are_read_from_the_registry(places,
             "0002": {"DriverDesc": "Microsoft Remote Display Adapter"},
         }
     )
-    found = read_environment(places=replace(places, system="windows", registry=registry))
+    found = read_environment(sought(), places=replace(places, system="windows", registry=registry))
     assert found.driver == Driver(nvidia, ("NVIDIA GeForce RTX 3060 Laptop GPU",))
     assert found.gpus == (Gpu(0, "NVIDIA GeForce RTX 3060 Laptop GPU"),)
 
 
 def test_a_windows_machine_without_nvidia_has_no_driver(places):
     registry = Registry({"0000": adapter("Intel Corporation", "Intel(R) UHD Graphics", "31.0.101.2125")})
-    found = read_environment(places=replace(places, system="windows", registry=registry))
+    found = read_environment(sought(), places=replace(places, system="windows", registry=registry))
     assert (found.driver, found.unread) == (None, ())
 
 
@@ -214,13 +214,13 @@ LIBRARY = "libs/python{}{}.lib".format(*sys.version_info[:2])
     ],
 )
 def test_an_embeddable_python_is_known_by_its_path_file_and_needs_both_folders(places, files, has_headers):
-    python = read_environment(places=embedded(places, *files)).python
+    python = read_environment(sought(), places=embedded(places, *files)).python
     assert (python.embedded, python.has_headers) == (True, has_headers)
     assert python.shown_executable == "python_embeded/python.exe"
 
 
 def test_an_ordinary_python_is_not_embedded(places):
-    python = read_environment(places=places).python
+    python = read_environment(sought(), places=places).python
     assert (python.embedded, python.has_headers) == (False, None)
     assert python.minor == sys.version_info[:2]
 
@@ -255,7 +255,7 @@ def test_the_python_is_shown_without_whose_it_is(executable, shown):
 
 def test_the_host_is_known_by_the_text_of_its_version_file(places):
     write(here(places) / "ComfyUI", {"comfyui_version.py": '# generated\n__version__ = "0.33.0"\n'})
-    found = read_environment(here(places) / "ComfyUI", ("use_sage_attention",), places)
+    found = read_environment(sought(), here(places) / "ComfyUI", ("use_sage_attention",), places)
     assert (found.comfyui, found.flags) == ("0.33.0", ("use_sage_attention",))
 
 
@@ -275,8 +275,8 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_can_not_be_read_is_missing_and_said_and_takes_nothing_else_with_it(places, what):
-    well = read_environment(places=places)
-    found = read_environment(places=BROKEN[what](places))
+    well = read_environment(sought(), places=places)
+    found = read_environment(sought(), places=BROKEN[what](places))
     noted = {note.partition(":")[0] for note in found.unread}
     assert what in noted
     assert getattr(found, what) == getattr(Environment(), what)
@@ -286,7 +286,7 @@ def test_what_can_not_be_read_is_missing_and_said_and_takes_nothing_else_with_it
 
 
 def test_a_host_without_a_version_is_said(places):
-    found = read_environment(here(places), places=places)
+    found = read_environment(sought(), here(places), places=places)
     assert (found.comfyui, found.unread) == (None, ("comfyui: No such file or directory",))
 
 
@@ -317,8 +317,9 @@ spec = importlib.util.spec_from_file_location("sagekit", sys.argv[1] + "/__init_
 module = importlib.util.module_from_spec(spec)
 sys.modules["sagekit"] = module
 spec.loader.exec_module(module)
+from sagekit.kernels.families import sought
 from sagekit.machine import fingerprint, read_environment
-found = read_environment()
+found = read_environment(sought())
 loaded = sorted({"torch", "numpy", "triton", "sageattention", "platform"} & set(sys.modules))
 print(json.dumps([found.as_data(), fingerprint(found), loaded]))
 """
@@ -336,7 +337,7 @@ def test_this_machine_is_read_without_torch_and_without_a_process_and_stays_the_
     assert loaded == []
     assert data["unread"] in ([], ["gpus: the driver names none, only torch can tell"])
     assert data["python"]["version"] == sys.version.split()[0]
-    assert (data["torch"] is None) == (environment.installed().get("torch") is None)
+    assert (data["torch"] is None) == (installed().get("torch") is None)
     assert first == second
 
 

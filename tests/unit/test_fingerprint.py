@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from sagekit.kernels.families import sought
 from sagekit.machine import (
     Environment,
     InstalledFile,
@@ -83,9 +84,9 @@ def test_the_code_of_the_check_and_the_version_of_the_pack_are_part_of_it(tmp_pa
     pack = tmp_path / "pack"
     places = Places(pack=pack, hub_cache=str(tmp_path))
     write(pack, {"pyproject.toml": 'version = "0.1.0"\n', "check/probe.py": "a = 1\n"})
-    before = read_environment(places=places)
+    before = read_environment(sought(), places=places)
     (pack / path).parent.mkdir(parents=True, exist_ok=True)
     (pack / path).write_bytes(text.encode())
-    after = read_environment(places=places)
+    after = read_environment(sought(), places=places)
     assert before.pack.version == "0.1.0"
     assert (fingerprint(before) == fingerprint(after)) is same

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sagekit import machine as environment
 from sagekit.check.probe import Probe
 from sagekit.check.verdicts import OK, WRONG
 from sagekit.doctor import rules
 from sagekit.doctor.plan.plan import NOT_JUDGED, WELL, make_plan
-from sagekit.kernels.families import declare
+from sagekit.kernels.families import declare, installed, sought
 from sagekit.machine import Package, fingerprint, read_packages
 from support import kernel_packages
 from support.environments import KAGGLE_T4, RTX_2080, RTX_4090, WELL_MATCHED, install, with_packages, write
@@ -50,7 +49,8 @@ COPIED = {
 @pytest.fixture
 def read(tmp_path):
     """read(*folders) -> the packages; folders are names under a fresh one, in the order of the path."""
-    return lambda *folders: read_packages([str(tmp_path / folder) for folder in folders])
+    known = sought().distributions
+    return lambda *folders: read_packages([str(tmp_path / folder) for folder in folders], known)
 
 
 @pytest.mark.parametrize("name", COPIED)
@@ -244,11 +244,11 @@ def copied(tmp_path, monkeypatch):
         folder = kernel_packages.write(tmp_path / "site", kind, metadata=False)
         assert not list(folder.glob("*.dist-info"))
         monkeypatch.syspath_prepend(folder)
-        environment.installed.cache_clear()
+        installed.cache_clear()
         return folder
 
     yield copy
-    environment.installed.cache_clear()
+    installed.cache_clear()
 
 
 @pytest.mark.parametrize(("kind", "state"), [("right sageattention", OK), ("wrong sageattention", WRONG)])

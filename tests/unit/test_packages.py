@@ -1,9 +1,13 @@
 """What is read of the installed packages, from files alone."""
 
 import pytest
-from sagekit import machine as environment
-from sagekit.machine import Build, Package, fork
+from sagekit.kernels.families import installed, sought
+from sagekit.machine import Build, Package, fork, missing, read_packages
 from support.environments import install, write
+
+
+def read(path: list[str], user: str | None = None):
+    return read_packages(path, sought().distributions, user)
 
 
 @pytest.fixture
@@ -11,13 +15,13 @@ def site(tmp_path, monkeypatch):
     """An empty site-packages that is the only one; returns a function that installs a package there."""
     monkeypatch.setattr("sys.path", [str(tmp_path)])
     monkeypatch.setenv("KERNELS_CACHE", str(tmp_path / "cache"))
-    environment.installed.cache_clear()
+    installed.cache_clear()
     yield lambda name, version, files: install(tmp_path, name, version, files)
-    environment.installed.cache_clear()
+    installed.cache_clear()
 
 
 def test_nothing_installed_is_an_empty_answer(site):
-    assert environment.installed() == {}
+    assert installed() == {}
 
 
 def test_version_build_and_compiled_modules_come_from_the_metadata(site):
@@ -30,7 +34,7 @@ def test_version_build_and_compiled_modules_come_from_the_metadata(site):
             "sageattention/core.py": "raise SystemExit('importing this would be a fault')",
         },
     )
-    package = environment.installed()["sageattention"]
+    package = installed()["sageattention"]
     assert (package.version, package.build) == ("2.2.0", "cu130torch2.9.1.post3")
     assert package.modules == {"_qattn_sm89", "_fused"}
     assert package.release == (2, 2, 0)
@@ -40,12 +44,12 @@ def test_version_build_and_compiled_modules_come_from_the_metadata(site):
 def test_the_head_dim_limit_is_read_from_the_code_that_pads(site, source, limit):
     text = f"    elif head_dim_og > {source}:\n        raise ValueError('Unsupported')" if source else "pass"
     site("sageattention", "2.2.0", {"sageattention/core.py": text})
-    assert environment.installed()["sageattention"].head_dim_limit == limit
+    assert installed()["sageattention"].head_dim_limit == limit
 
 
 def test_either_of_two_packages_will_do():
-    assert environment.missing({"triton-windows": Package("3.6.0")}, "triton|triton-windows") == ()
-    (reason,) = environment.missing({}, "triton|triton-windows")
+    assert missing({"triton-windows": Package("3.6.0")}, "triton|triton-windows") == ()
+    (reason,) = missing({}, "triton|triton-windows")
     assert str(reason) == "needs triton or triton-windows, got nothing"
 
 
@@ -61,18 +65,18 @@ def test_either_of_two_packages_will_do():
 )
 def test_a_package_is_known_however_its_folder_spells_it(site, folder, name):
     site(folder, "1.2.3", {})
-    assert list(environment.installed()) == [name]
+    assert list(installed()) == [name]
 
 
 def test_what_pip_left_half_removed_is_not_installed(site):
     site("~ageattention", "2.2.0", {})
-    assert environment.installed() == {}
+    assert installed() == {}
 
 
 def test_the_files_of_a_kernel_are_known_by_size_and_time_and_those_gone_as_gone(tmp_path):
     install(tmp_path, "sageattention", "2.2.0", {"sageattention/core.py": "abc", "sageattention/gone.py": ""})
     (tmp_path / "sageattention" / "gone.py").unlink()
-    core, gone = environment.read_packages([str(tmp_path)])["sageattention"].files
+    core, gone = read([str(tmp_path)])["sageattention"].files
     assert core == ("sageattention/core.py", 3, (tmp_path / "sageattention" / "core.py").stat().st_mtime_ns)
     assert gone == ("sageattention/gone.py", -1, 0)
 
@@ -80,7 +84,7 @@ def test_the_files_of_a_kernel_are_known_by_size_and_time_and_those_gone_as_gone
 def test_two_installations_are_one_package_with_a_copy(tmp_path):
     for version in ("1.0.6", "2.2.0+cu130torch2.9.1.post6"):
         install(tmp_path, "sageattention", version, {})
-    package = environment.read_packages([str(tmp_path)])["sageattention"]
+    package = read([str(tmp_path)])["sageattention"]
     assert {package.full_version, *package.copies} == {"1.0.6", "2.2.0+cu130torch2.9.1.post6"}
 
 
@@ -88,7 +92,7 @@ def test_a_folder_that_is_searched_twice_holds_no_copy(tmp_path):
     install(tmp_path / "lib", "sageattention", "2.2.0", {})
     (tmp_path / "lib64").symlink_to(tmp_path / "lib")
     path = [str(tmp_path / "lib"), str(tmp_path / "lib64"), str(tmp_path / "lib" / "..") + "/lib"]
-    assert environment.read_packages(path)["sageattention"].copies == ()
+    assert read(path)["sageattention"].copies == ()
 
 
 def test_a_package_of_the_user_is_told_from_one_of_this_python(tmp_path):
@@ -96,7 +100,7 @@ def test_a_package_of_the_user_is_told_from_one_of_this_python(tmp_path):
     install(user, "triton", "3.5.0", {})
     install(own, "triton", "3.6.0", {})
     install(own, "torch", "2.11.0", {})
-    packages = environment.read_packages([str(user), str(own)], str(user))
+    packages = read([str(user), str(own)], str(user))
     assert (packages["triton"].version, packages["triton"].copies) == ("3.5.0", ("3.6.0",))
     assert [name for name, package in packages.items() if package.in_user_site] == ["triton"]
 
@@ -106,7 +110,7 @@ def test_an_installation_without_a_record_is_read_from_what_lies_there(tmp_path,
     metadata = "EGG-INFO" if folder.endswith(".egg") else "sageattention.egg-info"
     files = {f"{metadata}/PKG-INFO": "Name: sageattention\nVersion: 2.2.0\n", "sageattention/_fused.so": ""}
     write(tmp_path / folder, files)
-    package = environment.read_packages([str(tmp_path / folder)])["sageattention"]
+    package = read([str(tmp_path / folder)])["sageattention"]
     assert (package.version, package.modules) == ("2.2.0", {"_fused"})
 
 

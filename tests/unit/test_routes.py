@@ -10,6 +10,7 @@ from sagekit.core.attention.routes import Bench, Times, settle
 from sagekit.core.attention.settings import Settings
 from sagekit.kernels.backend import Kernel
 from sagekit.kernels.call import Call
+from sagekit.kernels.kinds import EXACT, QUANTISED
 from support import fake_kernels
 
 CALL = Call(1, 24, 24, 4608, 4608, 128, "bfloat16", "cuda", (9, 0), "NVIDIA Test GPU")
@@ -32,7 +33,7 @@ class World:
                     name,
                     lambda: kernel,
                     tolerances.get(name, 0.01),
-                    exact=name in exact,
+                    kind=EXACT if name in exact else QUANTISED,
                 )
                 for name in times
                 if name != HOST

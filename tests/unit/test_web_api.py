@@ -8,6 +8,7 @@ from sagekit.app import routes as web_api
 from sagekit.check.verdicts import Verdict
 from sagekit.doctor import values as doctor
 from sagekit.doctor.causes.answer import explain
+from sagekit.kernels.families import sought
 from sagekit.machine import read_environment
 from sagekit.machine.layout import Layout
 
@@ -43,7 +44,7 @@ def made(monkeypatch) -> list:
 
 
 def test_the_plan_says_what_the_errors_of_kernels_mean_and_is_made_anew_for_a_new_one(made, tmp_path):
-    now = read_environment(tmp_path, ())
+    now = read_environment(sought(), tmp_path, ())
     error = "/home/anna/sageattention/_fused.so: undefined symbol: _ZN3c106detail14torchCheckFailEPKcS2_jRKSs"
     found = {"GPU": {"sage2-int8-fp8": Verdict("not-importable", None, error)}}
 
@@ -60,7 +61,7 @@ def test_the_plan_says_what_the_errors_of_kernels_mean_and_is_made_anew_for_a_ne
 
 
 def test_the_plan_is_made_once_off_the_event_loop_and_again_after_a_change(made, tmp_path):
-    now, later = read_environment(tmp_path, ()), read_environment(tmp_path, ("cpu",))
+    now, later = read_environment(sought(), tmp_path, ()), read_environment(sought(), tmp_path, ("cpu",))
 
     async def ask() -> list[dict]:
         plans = web_api.Plans(Layout(tmp_path, tmp_path))
@@ -90,7 +91,7 @@ def test_a_log_is_explained_off_the_event_loop_whatever_is_known_of_the_machine(
     async def ask(environment) -> list[dict]:
         return await web_api.Plans(Layout(tmp_path, tmp_path)).explain(log, environment)
 
-    for environment in (None, read_environment(tmp_path, ())):
+    for environment in (None, read_environment(sought(), tmp_path, ())):
         answers = asyncio.run(ask(environment))
         assert [one["code"] for one in answers] == ["no-triton"]
         assert str(tmp_path) not in str(answers)
