@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 from ...machine import Environment
@@ -80,11 +81,23 @@ def explain(
     if all(one.symptom.last for one in told):
         narrow = situation(read(text, narrow=True), environment)
         found, told = max((found, told), (narrow, list(_told(narrow))), key=_says)
-    told.sort(key=lambda one: (one.symptom.harmless, one.symptom.general, -one.match.start))
+    told.sort(key=_order)
     # The commands of a plan are this machine's.
     plan = None if found.elsewhere else plan
     terminal = (plan.for_others if private else plan.here) if plan else None
     return [_answer(one, found, plan, terminal) for one in _without_consequences(told)]
+
+
+def _order(one: _Found) -> tuple[int, ...]:
+    """The specific first, of those what stands last; kinds of failures in the order of the table."""
+    symptom = one.symptom
+    rank = _ranks()[symptom.code] if symptom.last else 0
+    return symptom.harmless, symptom.general, symptom.last, rank, -one.match.start
+
+
+@cache
+def _ranks() -> dict[str, int]:
+    return {one.code: rank for rank, one in enumerate(symptoms())}
 
 
 def _says(reading: tuple[Situation, list[_Found]]) -> int:
@@ -140,12 +153,13 @@ def _without_consequences(told: list[_Found]) -> list[_Found]:
     topics = {one.symptom.topic for one in told if not one.symptom.general} - {""}
     hidden = {code for one in told for code in one.symptom.hides}
     lines = "\n".join(one.line for one in specific)
+    known = any(not (one.symptom.last or one.symptom.quiet or one.symptom.harmless) for one in told)
 
     def remains(one: _Found) -> bool:
         symptom = one.symptom
         if symptom.quiet or symptom.code in hidden:
             return False
-        if symptom.last and any(other is not one and not other.symptom.quiet for other in told):
+        if symptom.last and known:
             return False
         return not symptom.general or (symptom.topic not in topics and not (one.line and one.line in lines))
 
@@ -166,6 +180,9 @@ _UNNAMED = {
     "package": "the package that the lines around name",
     "module": "a compiled module",
     "stage": "the build",
+    "target": "a file of its own",
+    "program": "a compiler",
+    "file": "a file",
     "what": "what is not there",
     "lib": "a library of CUDA",
 }

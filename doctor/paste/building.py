@@ -54,7 +54,8 @@ def programs(paste: Paste) -> Iterator[ProgramFailure]:
                 place,
                 place + length,
                 _program(match["program"]),
-                target[1] if target else "",
+                # cc_cmd is a word of Triton's, which compiles nothing but its helper.
+                target[1] if target else "launcher" * match[0].startswith("cc_cmd"),
                 status[1] if status else "",
             )
     for place, match in paste.matches(("cuda_utils.", "__triton_launcher.", "hip_utils."), _CUT):

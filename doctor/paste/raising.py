@@ -43,7 +43,7 @@ _REPORTED = flowing(
     r"Exception Type:\*{0,3}:? (?P<type>[\w.]{3,80})\n"
     r"[^\n]{0,10}\*{0,3}Exception Message:\*{0,3}:? (?P<message>[^\n]{0,400})"
 )
-_DURING = flowing(r"!!! Exception during processing ?!!! ?(?P<type>)(?P<message>[^\n]{1,400})")
+_DURING = flowing(r"!!! Exception during processing ?!!![ ]?(?P<type>)(?P<message>[^\n]{1,400})")
 _FRAME = re.compile(r'^File "(?P<path>[^"\n]{1,400})", line \d{1,8}', re.MULTILINE)
 
 

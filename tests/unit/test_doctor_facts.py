@@ -1,5 +1,6 @@
 """What a pasted log tells of its machine, and what of it counts where this machine is another."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -181,20 +182,39 @@ def test_a_line_that_a_terminal_broke_in_words_is_read_whole(width):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "codes"),
     [
-        "Traceback (most recent call last):\n  File \"/home/u/custom_nodes/x/nodes.py\"\nKeyError: 'image'",
-        "RuntimeError: CUDA error: out of memory",
-        "torch.OutOfMemoryError: Allocation on device\nGot an OOM, unloading all loaded models.",
-        "Failed to validate prompt for output 9:\n* CheckpointLoaderSimple 4:\n  - Value not in list",
-        "RuntimeError: mat1 and mat2 shapes cannot be multiplied (77x2048 and 768x320)",
-        "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
-        "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0",
-        "Found comfy_kitchen backend triton: {'available': False, 'reason': \"No module named 'triton'\"}",
+        (
+            "Traceback (most recent call last):\n  File \"/u/custom_nodes/x/nodes.py\"\nKeyError: 'image'",
+            ["kind-exception"],
+        ),
+        ("RuntimeError: CUDA error: out of memory", ["kind-memory"]),
+        (
+            "torch.OutOfMemoryError: Allocation on device\nGot an OOM, unloading all loaded models.",
+            ["kind-memory"],
+        ),
+        ("Failed to validate prompt for output 9:\n* CheckpointLoaderSimple 4:\n  - Value not in list", []),
+        (
+            "RuntimeError: mat1 and mat2 shapes cannot be multiplied (77x2048 and 768x320)",
+            ["kind-exception"],
+        ),
+        (
+            "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+            ["kind-module"],
+        ),
+        ("UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0", ["kind-exception"]),
+        (
+            "comfy_kitchen backend triton: {'available': False, 'reason': \"No module named 'triton'\"}",
+            [],
+        ),
     ],
 )
-def test_a_log_of_something_else_is_answered_by_nothing(text):
-    assert explain(text) == []
+def test_a_log_of_something_else_is_answered_by_its_kind_alone(text, codes):
+    answers = explain(text, make_plan(PLAIN_WINDOWS))
+    assert [one.code for one in answers] == codes
+    for one in answers:
+        assert one.general and one.confidence == "low" and not one.commands
+        assert not re.search("sage|triton|flash", one.cause + one.fix, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(

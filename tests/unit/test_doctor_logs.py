@@ -109,6 +109,6 @@ def test_a_log_as_it_is_pasted_is_understood(name):
     assert [one.code for one in found if one.general and not found[0].general] in ([], ["tcc-generic"])
 
 
-def test_a_log_of_running_out_of_memory_is_none_of_these():
+def test_a_log_of_running_out_of_memory_is_said_to_be_that_and_nothing_else():
     text = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 12.00 GiB"
-    assert explain(text) == []
+    assert [one.code for one in explain(text)] == ["kind-memory"]

@@ -1,0 +1,160 @@
+"""Answers come from the kind of what happened: without its rule the doctor is unsure, never misleading."""
+
+import re
+from functools import lru_cache
+
+import pytest
+from sagekit.doctor.causes import answer, symptom
+from sagekit.doctor.causes.answer import Answer, explain
+from sagekit.doctor.described import read_machine
+from sagekit.doctor.paste.events import events
+from sagekit.doctor.paste.paste import read
+from sagekit.doctor.plan.plan import make_plan
+from support.doctor_cases import MISLEADING, Case, cases, judged
+from support.environments import PLAIN_WINDOWS
+
+ALL = symptom.symptoms()
+KINDS = {one.code for one in ALL if one.last}
+CASES = cases("explain")
+# What a command installs, and what a log has to be about for it to be told.
+CONCERNS = {
+    "sageattention": "sage",
+    "triton": r"triton|inductor|dynamo|compile|sage|cuda_utils",
+    "include": r"triton|python\.h|cuda_utils|tcc|compile|ssize_t",
+}
+
+
+@lru_cache(maxsize=100)
+def machine_in(folder):
+    file = folder / "machine.json"
+    environment, around = read_machine(file) if file.exists() else (None, None)
+    return environment, make_plan(environment, around) if environment else None
+
+
+def said(answers: list[Answer]) -> str:
+    return "\n".join(part for one in answers for part in (one.cause, one.fix, *one.commands))
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Takes rows out of the table."""
+
+    def forget(codes: set[str]) -> None:
+        left = tuple(one for one in ALL if one.code not in codes)
+        monkeypatch.setattr(answer, "symptoms", lambda: left)
+
+    return forget
+
+
+def forgotten(case: Case, forget, plan=None) -> list[tuple[set[str], list[Answer]]]:
+    """What is answered as one rule after the other that answered is forgotten, kinds aside."""
+    gone: set[str] = set()
+    rounds = []
+    environment, own = (None, plan) if plan else machine_in(case.folder)
+    while True:
+        forget(gone)
+        answers = explain(case.text, own, environment)
+        rounds.append((set(gone), answers))
+        rules = {one.code for one in answers} - KINDS
+        if not rules:
+            return rounds
+        gone |= rules
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_without_its_rules_a_log_is_answered_by_its_kind_or_not_at_all_and_never_misled(case, without):
+    for gone, answers in forgotten(case, without):
+        assert judged(case.truth, said(answers)) != MISLEADING, gone
+    # Something happened in it: that is said, whatever else is known.
+    if events(read(case.text)):
+        assert answers and {one.code for one in answers} <= KINDS, gone
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_any_one_rule_may_be_missing(case, without):
+    environment, plan = machine_in(case.folder)
+    told = {one.code for one in explain(case.text, plan, environment)}
+    hidden = {code for one in ALL if one.code in told for code in one.hides}
+    for code in told | hidden:
+        without({code})
+        assert judged(case.truth, said(explain(case.text, plan, environment))) != MISLEADING, code
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_no_command_installs_what_a_log_does_not_concern(case, without):
+    """On a machine that lacks everything, so that its plan has a command for each."""
+    text = case.text.lower()
+    for gone, answers in forgotten(case, without, make_plan(PLAIN_WINDOWS)):
+        for one in answers:
+            for name, about in CONCERNS.items():
+                if any(name in command for command in one.commands):
+                    assert re.search(about, text), (gone, one.code, name)
+
+
+# Failures that no rule is about, by kind: what happened is named, and what to do next.
+UNKNOWN = {
+    "Triton's helper": (
+        "Command '['/usr/bin/weirdcc', '/t/__triton_launcher.c', '-O3']' returned non-zero exit status 9.",
+        "kind-helper",
+        "Triton's helper did not build",
+    ),
+    "a module of X": (
+        "ImportError: DLL load failed while importing _frob: The specified procedure could not be found.\n"
+        'File "D:\\py\\Lib\\site-packages\\frobnicator\\__init__.py", line 3',
+        "module-unknown",
+        "frobnicator",
+    ),
+    "a build of X": (
+        "  x Failed to build `frobnicator==1.0`\n  Building wheel for frobnicator did not run",
+        "pip-build-failed",
+        "frobnicator",
+    ),
+    "an assertion": (
+        "python: frob.cpp:55: void f(): Assertion `x > 0' failed.",
+        "kind-assertion",
+        "check of its own",
+    ),
+    "a fault of the GPU": (
+        "RuntimeError: CUDA error: frobnication of the device",
+        "gpu-error",
+        "frobnication",
+    ),
+    "out of memory": (
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB",
+        "kind-memory",
+        "memory",
+    ),
+    "a bad image": ("OSError: /opt/x/libfrob.so: invalid ELF header", "kind-image", "damaged"),
+    "only a message": ("frob.core.FrobError: no frobs left", "kind-exception", "not known here"),
+    "only a tail": (
+        '  File "/home/u/ComfyUI/custom_nodes/frobber/nodes.py", line 7, in go\n    frob()\nKeyError: 3',
+        "kind-exception",
+        "frobber",
+    ),
+    "a compiler's line": ('frob.cu(12): error: identifier "frob" is undefined', "kind-source", "frob.cu"),
+    "a crash": ("Fatal Python error: Segmentation fault", "kind-crash", "without an exception"),
+    "an option": ("main.py: error: argument --port: invalid int value: 'x'", "kind-options", "--port"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_an_unknown_failure_is_named_by_its_kind_with_the_next_step(name):
+    text, code, named = UNKNOWN[name]
+    first, *_ = explain(text, make_plan(PLAIN_WINDOWS), None)
+    assert first.code == code and named in first.cause + first.fix
+    assert not any("install" in command for command in first.commands)
+
+
+def test_a_kind_gives_way_to_every_rule_and_not_to_what_is_harmless():
+    unknown = "KeyError: 'frob'"
+    harmless = "A matching Triton is not available, some optimizations will not be enabled"
+    assert [one.code for one in explain(f"{harmless}\n{unknown}")] == ["kind-exception", "xformers-triton"]
+    assert [one.code for one in explain(f"No module named 'triton'\n{unknown}")] == ["no-triton"]
+
+
+def test_of_several_kinds_the_one_that_says_most_is_told():
+    text = (
+        "Command '['/usr/bin/weirdcc', '/tmp/cuda_utils.c']' returned non-zero exit status 9.\n"
+        "KeyError: 'frob'\nCUDA out of memory"
+    )
+    assert [one.code for one in explain(text)] == ["kind-helper"]
