@@ -204,7 +204,7 @@ def test_a_line_that_a_terminal_broke_in_words_is_read_whole(width):
         ),
         ("UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0", ["kind-exception"]),
         (
-            "comfy_kitchen backend triton: {'available': False, 'reason': \"No module named 'triton'\"}",
+            "Found comfy_kitchen backend triton: {'ok': False, 'reason': \"No module named 'triton'\"}",
             [],
         ),
     ],
