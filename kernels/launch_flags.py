@@ -59,4 +59,4 @@ def spelled(flag: str) -> str:
 
 def _name(flag: str) -> str:
     """ "flag-sage" for "use_sage_attention": the name that stored verdicts have."""
-    return f"flag-{flag.removeprefix('use_').removesuffix('_attention')}"
+    return "flag-" + flag.removeprefix("use_").removesuffix("_attention").replace("_", "-")
