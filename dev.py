@@ -1,13 +1,14 @@
-"""Sets up a fresh machine and does one of two things:
+"""Sets up a fresh machine and does one of these things:
 
     python dev.py start    starts ComfyUI with this pack and an example workflow that needs no download; where
                            there is no ComfyUI and none to be had, shows what the pack does without it
     python dev.py test     runs ruff, mypy and the tests, and the tests once more as on an empty machine
+    python dev.py docs     writes what the documentation takes from the code and from measurements
 
 Needs Python 3.10 or newer. COMFYUI_DIR names the ComfyUI to use; else one around this folder, in
 ~/comfy/ComfyUI or of Comfy Desktop is found. Everything this makes lies in .demo and .venv beside this file,
 or in the folder that SAGEKIT_VENV names; a ComfyUI and a Python environment that were there before are used
-as they are and left as they were. README.md tells sizes and times.
+as they are and left as they were. docs/fresh-machine.md tells sizes and times.
 """
 
 import sys
@@ -21,7 +22,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dev import DEMO, EXIT_SOMETHING_MISSING, EXIT_STOPPED, PACK, MissingError, comfyui, pythons, say
+from dev import DEMO, EXIT_SOMETHING_MISSING, EXIT_STOPPED, PACK, MissingError, comfyui, docs, pythons, say
 from dev.environment import (
     TEST_MODULES,
     VENV,
@@ -144,10 +145,13 @@ def main() -> int:
     commands.add_parser(
         "test", help="run ruff, mypy and pytest, which gets all further arguments", add_help=False
     )
+    commands.add_parser("docs", help="write what the documentation takes from code and measurements")
     options, rest = parser.parse_known_args()
-    if options.command == "start" and rest:
+    if options.command != "test" and rest:
         parser.error(f"unknown: {' '.join(rest)}")
     try:
+        if options.command == "docs":
+            return docs.write()
         return start(options) if options.command == "start" else test(rest)
     except MissingError as missing:
         say(f"Missing: {missing}")

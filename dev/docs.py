@@ -1,0 +1,225 @@
+"""Writes what the documentation takes from the code and from measurements:  python dev.py docs
+
+Everything under docs/reference, docs/benchmarks.md, and the kernels in README.md come from here; a test fails
+where one of them is not what this would write.
+"""
+
+import ast
+import importlib
+import json
+import re
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from . import PACK, packages, say
+
+REFERENCE = PACK / "docs" / "reference"
+HELP = PACK / "web" / "docs" / "PatchSageAttention.md"
+# Rooms whose code gives reasons.
+ROOMS = ("app", "backup", "check", "core", "doctor", "host", "kernels", "kernels_check", "machine", "nodes")
+WRITTEN = "<!-- Written by `python dev.py docs`: change what it is made from. -->"
+NAME = "sagekit"  # Whatever the checkout's own folder is called.
+_MARKED = re.compile(r"(<!-- kernels: .*?-->\n)(.*?)(<!-- /kernels -->)", re.S)
+
+
+def pages() -> dict[Path, str]:
+    """Every file that is written, with its text."""
+    readme = PACK / "README.md"
+    matrix = kernels_by_gpu()
+    return {
+        PACK / "docs" / "benchmarks.md": benchmarks(),
+        REFERENCE / "kernels.md": kernels(),
+        REFERENCE / "reasons.md": reasons(),
+        REFERENCE / "symptoms.md": symptoms(),
+        readme: _MARKED.sub(
+            lambda found: found[1] + matrix + "\n" + found[3], readme.read_text(encoding="utf-8")
+        ),
+    }
+
+
+def write() -> int:
+    """Writes them and says which have changed."""
+    for file, text in pages().items():
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="\n")
+            say(f"wrote {file.relative_to(PACK)}")
+    return 0
+
+
+def benchmarks() -> str:
+    """Every file of bench/results, in the order of their names."""
+    files = sorted((PACK / "bench" / "results").glob("*.json"))
+    parts = [_benchmark(json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    intro = (
+        "Measurements, one section for each file of `bench/results`. Your GPU differs: the panel shows what "
+        "was measured on it.\n\nSections: " + ", ".join(_link(part) for part in parts) + "."
+    )
+    return _page("Benchmarks", intro, *parts)
+
+
+def _link(section: str) -> str:
+    title = section.partition("\n")[0].removeprefix("## ")
+    anchor = re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+    return f"[{title[0].lower() + title[1:]}](#{anchor})"
+
+
+def _benchmark(result: dict[str, Any]) -> str:
+    measured = f"Measured on: {result['gpu']}; {result['versions']}; {result['date']}."
+    rows = [[_cell(cell) for cell in row] for row in result["rows"]]
+    parts = [f"## {result['title']}", f"```\n{result['command']}\n```", *result["about"], measured]
+    return "\n\n".join([*parts, _table(result["columns"], rows), *result["notes"]])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return str(value) or "-"
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def kernels_by_gpu() -> str:
+    """Which kernels have code for which generation of GPUs: a row for those that have it for the same."""
+    gpus = pack("kernels.gpus").GENERATIONS
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for one in _declared():
+        row = tuple("yes" if _has_code(one, those) else "-" for those in gpus.values())
+        alike.setdefault(row, []).append(f"`{one.name}`")
+    return _table(["kernels", *gpus], [[", ".join(names), *row] for row, names in alike.items()])
+
+
+def _has_code(backend: Any, gpus: frozenset[tuple[int, int]]) -> bool:
+    return backend.capabilities is None or bool(backend.capabilities & gpus)
+
+
+def kernels() -> str:
+    """Each kernel with everything that its file declares."""
+    about = (
+        "What each kernel takes, as its file under `kernels/families` declares it with nothing installed: "
+        "a build may take less. The tolerance is the largest relative L2 error against float32 attention "
+        "that still counts as working in the kernel check. What a kernel does not take runs on ComfyUI's own."
+    )
+    rows = [
+        [
+            f"`{one.name}`",
+            one.title,
+            str(one.kind),
+            ", ".join(sorted(one.dtypes)),
+            one.head_dims_text,
+            ", ".join(sorted(one.masks)) or "none",
+            "yes" if one.gqa else "no",
+            f"{one.tolerance:g}",
+        ]
+        for one in _declared()
+    ]
+    columns = ["kernel", "what it is", "kind", "dtypes", "head_dim", "masks", "GQA", "tolerance"]
+    gpus = "Which kernels have code for which GPUs. Whether one works on yours, the kernel check tells."
+    return _page("Kernels", about, _table(columns, rows), "## GPUs", gpus, kernels_by_gpu())
+
+
+@lru_cache(maxsize=1)
+def _declared() -> tuple[Any, ...]:
+    return pack("kernels.families").declare({})
+
+
+def reasons() -> str:
+    """Each code that a Reason of the code has, with its meaning and where it comes from."""
+    about = (
+        "Why a kernel, a package or a machine does not do. The codes never change; the sentence with them "
+        'says what was needed and what came ("needs float16 or bfloat16, got float32"). A meaning stands '
+        "beside those that the help page of Patch Sage Attention explains."
+    )
+    explained = meanings()
+    rows = [
+        [f"`{code}`", explained.get(code, "-"), ", ".join(sorted(where))]
+        for code, where in sorted(codes("Reason").items())
+    ]
+    return _page("Reasons", about, _table(["code", "meaning", "given in"], rows))
+
+
+def meanings() -> dict[str, str]:
+    """By code, from the help page's own table."""
+    rows = re.findall(r"^\| ([^|]*`[^|]+) \| ([^|]+) \|$", HELP.read_text(encoding="utf-8"), re.M)
+    return {code: meaning for names, meaning in rows for code in re.findall(r"`([a-z-]+)`", names)}
+
+
+def codes(name: str) -> dict[str, set[str]]:
+    """The codes, as written in the code, of every value that is made under this name; by code the files."""
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sources()}
+    constants = {name: text for tree in trees.values() for name, text in _constants(tree)}
+    found: dict[str, set[str]] = {}
+    for file, tree in trees.items():
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and _called(call) == name and call.args:
+                for code in _texts(call.args[0], constants):
+                    found.setdefault(code, set()).add(f"`{file.relative_to(PACK).as_posix()}`")
+    return found
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The names that a module gives to texts, alone or several at once."""
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name | ast.Tuple):
+            continue
+        target, value = node.targets[0], node.value
+        pairs = [(target, value)]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            pairs = list(zip(target.elts, value.elts, strict=False))
+        for name, text in pairs:
+            if isinstance(name, ast.Name) and isinstance(text, ast.Constant) and isinstance(text.value, str):
+                yield name.id, text.value
+
+
+def _texts(value: ast.expr, constants: dict[str, str]) -> list[str]:
+    if isinstance(value, ast.IfExp):
+        return [*_texts(value.body, constants), *_texts(value.orelse, constants)]
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return [value.value]
+    return [constants[value.id]] if isinstance(value, ast.Name) and value.id in constants else []
+
+
+def sources() -> Iterator[Path]:
+    """The pack's own code, without tests and benchmarks."""
+    for room in ROOMS:
+        yield from sorted((PACK / room).rglob("*.py"))
+
+
+def symptoms() -> str:
+    """Each symptom that the doctor knows by its words, with its causes and sources."""
+    every = json.loads((PACK / "knowledge" / "symptoms.json").read_text(encoding="utf-8"))["symptoms"]
+    about = (
+        f"The {len(every)} symptoms that `kernels_check --explain` and the panel know by their words, each "
+        "with the causes that it may have; which of them fit, the log's own facts decide. A failure that "
+        "none of them names is named by its kind."
+    )
+    rows = []
+    for row in every:
+        causes = "<br>".join(one["cause"] for one in row.get("causes") or [row])
+        rows.append([f"`{row['code']}`", row["group"], causes, ", ".join(row["sources"])])
+    return _page("Symptoms", about, _table(["code", "group", "causes", "sources"], rows))
+
+
+def _page(title: str, *parts: str) -> str:
+    return "\n\n".join([WRITTEN, f"# {title}", *parts]) + "\n"
+
+
+def pack(module: str) -> ModuleType:
+    """A module of the pack."""
+    packages.load(NAME, PACK)
+    return importlib.import_module(f"{NAME}.{module}")
+
+
+if __name__ == "__main__":
+    sys.exit(write())
