@@ -40,7 +40,6 @@ sys.argv = ["main.py", "--cpu", "--base-directory", sys.argv[1]]
 import comfy.options
 comfy.options.enable_args_parsing()
 import nodes, comfy_api.latest, server
-kernels = {"sageattention", "sageattn3", "flash_attn", "xformers"}
 before = set(sys.modules)
 begin = time.perf_counter()
 folder = os.environ["SAGEKIT_PACK"]
@@ -53,8 +52,10 @@ async def load():
     extension = await module.comfy_entrypoint()
     return await extension.get_node_list()
 loaded = asyncio.run(load())
-print(json.dumps({"ms": 1000 * (time.perf_counter() - begin), "nodes": len(loaded),
-                  "kernels": sorted(kernels & (set(sys.modules) - before))}))
+ms, new = 1000 * (time.perf_counter() - begin), set(sys.modules) - before
+from sagekit.kernels.families import sought
+kernels = {one.module.name for one in sought().distributions}
+print(json.dumps({"ms": ms, "nodes": len(loaded), "kernels": sorted(kernels & new)}))
 """
 
 

@@ -18,7 +18,7 @@ if not __package__:
 
 from . import PACK, say
 
-STRICT: tuple[str, ...] = ("knowledge",)
+STRICT: tuple[str, ...] = ("kernels", "knowledge", "machine")
 CHECKED: tuple[str, ...] = ()
 PLATFORMS = ("linux", "win32", "darwin")
 NAME = "sagekit"  # The checkout's own folder need not be a Python name.

@@ -2,19 +2,30 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 from ..machine.reason import Reason
 from .call import NO_MASK, Call
 from .gpus import Capabilities
 from .kinds import QUANTISED, Exact, Kind
-
-# attend(q, k, v, *, mask, scale): tensors (batch, heads, length, head_dim) in, the output likewise.
-# It must leave q, k and v as they were.
-Attend = Callable[..., Any]
+from .tensors import Mask, Scale, Tensor
 
 INT32_OFFSETS = 2**31
 CUDA_GRID_YZ = 65535
+
+
+class Attend(Protocol):
+    """Attention of tensors (batch, heads, length, head_dim), which stay as they were."""
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, mask: Mask = None, scale: Scale = None) -> Tensor:
+        """(batch, heads, q_len, head_dim); the mask broadcasts to (batch, heads, q_len, kv_len)."""
+        ...
+
+
+class AttendOwned(Protocol):
+    """The same of a list [q, k, v], which it empties as soon as it has read them."""
+
+    def __call__(self, tensors: list[Tensor], *, mask: Mask = None, scale: Scale = None) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -23,12 +34,12 @@ class Kernel:
 
     Attributes:
         attend: The function itself.
-        attend_owned: As ``attend``, but given a list [q, k, v] that it empties as soon as it has read
-            them, so that their memory is free while it runs; None where that gains nothing.
+        attend_owned: As ``attend``, with the memory of q, k and v free while it runs; None where that gains
+            nothing.
     """
 
     attend: Attend
-    attend_owned: Attend | None = None
+    attend_owned: AttendOwned | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,6 @@ class Backend:
         capabilities: CUDA compute capabilities it has code for; None is any.
         dtypes: torch dtype names.
         head_dims: Head dims it takes.
-        head_dims_text: The same for people.
         masks: Mask kinds it honours besides none.
         gqa: Takes fewer kv heads than heads.
         any_scale: Honours ``scale``; else only 1 / sqrt(head_dim).
@@ -78,7 +88,6 @@ class Backend:
     capabilities: Capabilities | None = None
     dtypes: frozenset[str] = frozenset({"float16", "bfloat16"})
     head_dims: range | frozenset[int] = field(default_factory=lambda: range(1, 129))
-    head_dims_text: str = "1 to 128"
     masks: frozenset[str] = frozenset()
     gqa: bool = True
     any_scale: bool = True
@@ -93,6 +102,16 @@ class Backend:
     def exact(self) -> bool:
         """Whether rounding is its only error."""
         return isinstance(self.kind, Exact)
+
+    @property
+    def head_dims_text(self) -> str:
+        """The head dims for people."""
+        if not isinstance(self.head_dims, range):
+            *others, last = sorted(self.head_dims)
+            return f"{', '.join(map(str, others))} or {last}" if others else str(last)
+        if self.head_dims.step > 1:
+            return f"a multiple of {self.head_dims.step} up to {self.head_dims[-1]}"
+        return f"{self.head_dims[0]} to {self.head_dims[-1]}"
 
     def reasons(self, call: Call) -> list[Reason]:
         """Every reason for which this kernel does not take the call; empty where it does."""

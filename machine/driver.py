@@ -95,7 +95,7 @@ def from_registry(registry: Any) -> Driver | None:
 
 def _numbered_keys(registry: Any, display: Any) -> list[str]:
     """0000, 0001 ...; the key "Properties" among them may not even be opened."""
-    found = []
+    found: list[str] = []
     while True:
         try:
             key = registry.EnumKey(display, len(found))

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .package import COMPILED, InstalledFile, Package, identity
 
@@ -111,7 +112,7 @@ def _has_code(files: list[InstalledFile]) -> bool:
     return any(file.name.endswith("/__init__.py") for file in files)
 
 
-def _metadata(file: Path) -> dict:
+def _metadata(file: Path) -> dict[str, Any]:
     """What a build says of itself; {} where it says nothing that can be read."""
     try:
         told = json.loads(file.read_bytes())
@@ -120,13 +121,13 @@ def _metadata(file: Path) -> dict:
     return told if isinstance(told, dict) else {}
 
 
-def _archs(told: dict) -> list[str]:
+def _archs(told: dict[str, Any]) -> list[str]:
     backend = told.get("backend")
     archs = backend.get("archs") if isinstance(backend, dict) else None
     return [str(arch) for arch in archs] if isinstance(archs, list) else []
 
 
-def _depends(told: dict) -> list[str]:
+def _depends(told: dict[str, Any]) -> list[str]:
     depends = told.get("kernel-depends")
     names = depends if isinstance(depends, list) else []
     return [str(one.get("repo-id", one) if isinstance(one, dict) else one) for one in names]

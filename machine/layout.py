@@ -53,7 +53,7 @@ def of_server(folder_paths: ModuleType) -> Layout:
     """The layout of the ComfyUI that runs, by its own module of that name."""
     return Layout(
         # It lies beside main.py, whatever the base directory is.
-        Path(os.path.abspath(folder_paths.__file__)).parent,
+        Path(os.path.abspath(str(folder_paths.__file__))).parent,
         Path(folder_paths.base_path),
         Path(folder_paths.get_user_directory()),
         told=True,

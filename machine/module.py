@@ -121,15 +121,14 @@ def _of_project(package: str, place: Path) -> str:
     table = re.search(r"^\[project\]$(.*?)(?=^\[|\Z)", project, re.MULTILINE | re.DOTALL)
     setup = re.search(r"\bsetup\((.*)\)", _read(place / "setup.py").decode(errors="replace"), re.DOTALL)
     for text, end in ((table, r"\s*$"), (setup, r"\s*[,)]")):
-        stated = {
-            key: re.search(rf"^\s*{key}\s*=\s*(['\"])([^'\"\n]+)\1{end}", text[1] + ")", re.MULTILINE)
+        if text is None:
+            continue
+        name, version = (
+            re.search(rf"^\s*{key}\s*=\s*(['\"])([^'\"\n]+)\1{end}", text[1] + ")", re.MULTILINE)
             for key in ("name", "version")
-            if text
-        }
-        if all(stated.values()) and stated:
-            name, version = stated["name"][2], stated["version"][2]
-            if re.sub(r"[-_.]+", "-", name).lower() == package:
-                return version
+        )
+        if name and version and re.sub(r"[-_.]+", "-", name[2]).lower() == package:
+            return version[2]
     return ""
 
 

@@ -76,7 +76,7 @@ def read_python(executable: str, base: str, system: str) -> Python:
 def _machine() -> str:
     # platform.machine() asks WMI on Windows since 3.12, which can take seconds, hang or crash
     # (python/cpython issues 112278 and 125315).
-    if hasattr(os, "uname"):
+    if sys.platform != "win32":
         return os.uname().machine
     named = re.search(r"\((AMD64|ARM64)\)", sys.version, re.IGNORECASE)
     return named[1].upper() if named else "x86"

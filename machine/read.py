@@ -12,7 +12,7 @@ from .environment import Environment
 from .hub import cache_folder
 from .installed import read_installed
 from .pack import Pack, read_comfyui, read_pack
-from .package import user_site
+from .package import Installed, user_site
 from .python import read_python
 from .sought import Sought
 from .torch_build import ROCM, read_torch
@@ -76,10 +76,11 @@ def read_environment(
 
     release = read("release", lambda: _release(places), "")
     wsl = "microsoft" in release.lower()
+    nothing: Installed = {}
     packages = read(
         "packages",
         lambda: read_installed(sought, places.path, places.user_site, places.hub_cache),
-        {},
+        nothing,
     )
     driver = read("driver", lambda: _driver(places, wsl), None)
     if driver is not None and not driver.gpus:
@@ -139,10 +140,10 @@ def _winreg() -> Any:
 def _release(places: Places) -> str:
     if places.system == "linux":
         return (places.proc / "sys" / "kernel" / "osrelease").read_text(encoding="utf-8").strip()
-    if hasattr(sys, "getwindowsversion"):
-        # Not platform.release(): see python.py.
-        return "{}.{}.{}".format(*sys.getwindowsversion()[:3])
-    return os.uname().release
+    if sys.platform != "win32":
+        return os.uname().release
+    # Not platform.release(): see python.py.
+    return "{}.{}.{}".format(*sys.getwindowsversion()[:3])
 
 
 def _without_paths(error: Exception) -> str:

@@ -1,5 +1,7 @@
 """Keeps v inside float16's range for kernels that compute P @ V in float16."""
 
+from ..tensors import Tensor
+
 # Half of float16's 65,504: bfloat16 has no value between 65,280 and 65,536, and rounds up to one that a
 # cast turns into Inf.
 CAST = 65504.0 / 2
@@ -7,7 +9,7 @@ CAST = 65504.0 / 2
 ACCUMULATED = CAST / 64
 
 
-def within(v, limit: float):
+def within(v: Tensor, limit: float) -> tuple[Tensor, Tensor | None]:
     """v with no magnitude above limit, in its own dtype, and the factor that undoes it.
 
     bfloat16 reaches 3e38 and float16 65,504: a kernel's own cast turns what lies between into Inf, and
@@ -29,6 +31,6 @@ def within(v, limit: float):
     return v / factor.to(v.dtype), factor
 
 
-def undo(out, factor):
+def undo(out: Tensor, factor: Tensor | None) -> Tensor:
     """The output for the v that ``within`` was given; in place, since the kernel has just made it."""
     return out if factor is None else out.mul_(factor.to(out.dtype))

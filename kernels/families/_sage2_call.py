@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from ..backend import Kernel
+from ..tensors import Mask, Scale, Tensor
 from ._half_range import undo, within
 from ._layout import in_own_layout
 
 
-def calling(kernel: Callable, v_limit: float | None = None, **fixed) -> Kernel:
+def calling(kernel: Callable[..., Tensor], v_limit: float | None = None, **fixed: object) -> Kernel:
     """The function, called with named arguments that it declares and no other.
 
     Args:
@@ -18,7 +19,7 @@ def calling(kernel: Callable, v_limit: float | None = None, **fixed) -> Kernel:
 
     # No **kwargs: every function takes and drops any keyword that it does not know, a mask among them.
     @in_own_layout
-    def attend(q, k, v, layout, mask, scale):
+    def attend(q: Tensor, k: Tensor, v: Tensor, layout: str, mask: Mask, scale: Scale) -> Tensor:
         v, factor = (v, None) if v_limit is None else within(v, v_limit)
         return undo(kernel(q, k, v, tensor_layout=layout, sm_scale=scale, **fixed), factor)
 

@@ -1,13 +1,9 @@
 """The package sageattention: generations 1 and 2 come under one name. And what ComfyUI does with it."""
 
-from typing import TYPE_CHECKING
-
 from ...machine import Distribution, InSource, Module
 from ..backend import Kernel
 from ..family import InComfyUI
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from ..tensors import Mask, Scale, Tensor
 
 SAGEATTENTION = Distribution(
     "sageattention",
@@ -22,12 +18,9 @@ SAGEATTENTION = Distribution(
 def _load() -> Kernel:
     from sageattention import sageattn
 
-    def attend(
-        q: "Tensor", k: "Tensor", v: "Tensor", *, mask: "Tensor | None" = None, scale: float | None = None
-    ) -> "Tensor":
+    def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Mask = None, scale: Scale = None) -> Tensor:
         # Version 1 subtracts the mean from the caller's k unless told not to, as ComfyUI does.
-        out: Tensor = sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=scale, smooth_k=False)
-        return out
+        return sageattn(q, k, v, tensor_layout="HND", is_causal=False, sm_scale=scale, smooth_k=False)
 
     return Kernel(attend)
 

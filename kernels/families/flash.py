@@ -1,21 +1,24 @@
 """FlashAttention 2, 3 and 4 where their packages are installed: exact, 16-bit."""
 
 import importlib
+from collections.abc import Callable
+from functools import partial
 
 from ...machine import Distribution, Installed, Module, missing
 from ..backend import Backend, Kernel
 from ..family import Family, InComfyUI
 from ..gpus import B200, HOPPER, SINCE_AMPERE
 from ..kinds import EXACT
+from ..tensors import Mask, Scale, Tensor
 
 
-def _load(module: str):
+def _load(module: str) -> Callable[[], Kernel]:
     """A load() for ``flash_attn_func`` of a module; its layout is (batch, length, heads, head_dim)."""
 
     def load() -> Kernel:
         flash = importlib.import_module(module).flash_attn_func
 
-        def attend(q, k, v, *, mask=None, scale=None):
+        def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Mask = None, scale: Scale = None) -> Tensor:
             out = flash(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), softmax_scale=scale)
             # Older FlashAttention 3 and FlashAttention 4 return (out, logsumexp).
             return (out[0] if isinstance(out, tuple) else out).transpose(1, 2)
@@ -29,19 +32,17 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     """One per generation of the library; their packages install side by side."""
     # The forward alone, built without float16 (fa3_fwd_config.py of 0.0.3): on PyPI, as the whole is not.
     forward_alone = "fa3-fwd" in packages and "flash-attn-3" not in packages
-    common = {"kind": EXACT, "tolerance": 0.01, "offset_limit": None}
+    backend = partial(Backend, kind=EXACT, tolerance=0.01, offset_limit=None)
     return (
-        Backend(
+        backend(
             name="flash2",
             title="FlashAttention 2 package, exact",
             load=_load("flash_attn"),
             machine=missing(packages, "flash-attn"),
             capabilities=SINCE_AMPERE,
             head_dims=range(8, 257, 8),
-            head_dims_text="a multiple of 8 up to 256",
-            **common,
         ),
-        Backend(
+        backend(
             name="flash3",
             title="FlashAttention 3 package for Hopper, exact",
             load=_load("fa3_fwd_interface" if forward_alone else "flash_attn_interface"),
@@ -49,10 +50,8 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
             capabilities=HOPPER,
             dtypes=frozenset({"bfloat16"} if forward_alone else {"float16", "bfloat16"}),
             head_dims=range(8, 257, 8),
-            head_dims_text="a multiple of 8 up to 256",
-            **common,
         ),
-        Backend(
+        backend(
             name="flash4",
             title="FlashAttention 4 package for Hopper and Blackwell, exact",
             load=_load("flash_attn.cute"),
@@ -60,8 +59,6 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
             capabilities=HOPPER | B200,
             # flash_attn/cute/interface.py lists these.
             head_dims=frozenset({64, 96, 128}),
-            head_dims_text="64, 96 or 128",
-            **common,
         ),
     )
 
@@ -69,7 +66,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
 def _load_for_comfyui() -> Kernel:
     from flash_attn import flash_attn_func
 
-    def attend(q, k, v, *, mask=None, scale=None):
+    def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Mask = None, scale: Scale = None) -> Tensor:
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         return flash_attn_func(q, k, v, dropout_p=0.0, causal=False, softmax_scale=scale).transpose(1, 2)
 

@@ -5,9 +5,10 @@ download, asks the Hub for nothing; `get_kernel` would ask it at every load.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from ...machine import Distribution, HubKernel, Installed, Module, missing
 from ...machine.reason import Reason
@@ -45,10 +46,11 @@ def _on(found: HubKernel | None, machine: tuple[Reason, ...], backend: Backend) 
     """The backend with the reasons of this download, for the GPUs that it is built for."""
     if found is None or not found.archs:
         return replace(backend, machine=machine)
-    cards = frozenset(one for one in backend.capabilities if any(_serves(arch, one) for arch in found.archs))
+    declared = backend.capabilities or frozenset()
+    cards = frozenset(one for one in declared if any(_serves(arch, one) for arch in found.archs))
     if cards:
         return replace(backend, machine=machine, capabilities=cards)
-    built_for = " or ".join(f"{major}.{minor}" for major, minor in sorted(backend.capabilities))
+    built_for = " or ".join(f"{major}.{minor}" for major, minor in sorted(declared))
     unfit = Reason("module", f"{HUB_SAGE} built for {built_for}", ", ".join(found.archs))
     return replace(backend, machine=(*machine, unfit))
 
@@ -67,7 +69,7 @@ def _serves(arch: str, capability: tuple[int, int]) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _core(folder: str):
+def _core(folder: str) -> Any:
     """The module with the functions; once, since it registers its operators with torch when it is run."""
     import inspect
     from pathlib import Path
@@ -80,7 +82,9 @@ def _core(folder: str):
     return get_local_kernel(Path(folder)).core
 
 
-def _load(found: HubKernel, function: str, v_limit: float | None = None, **fixed):
+def _load(
+    found: HubKernel, function: str, v_limit: float | None = None, **fixed: object
+) -> Callable[[], Kernel]:
     """A load() for one function, by its name; the rest as ``calling`` has it."""
 
     def load() -> Kernel:

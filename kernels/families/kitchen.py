@@ -5,6 +5,7 @@ from ..backend import CUDA_GRID_YZ, Backend, Kernel
 from ..call import ADDITIVE_MASK, BOOL_MASK
 from ..family import Family, InComfyUI
 from ..gpus import B300, SINCE_TURING
+from ..tensors import Mask, Scale, Tensor
 
 
 def _load() -> Kernel:
@@ -13,15 +14,18 @@ def _load() -> Kernel:
     attention = comfy_kitchen.int8_attention
     prequantize = getattr(comfy_kitchen, "prequantize_int8_attention", None)
 
-    def attend(q, k, v, *, mask=None, scale=None):
+    def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Mask = None, scale: Scale = None) -> Tensor:
         return attention(q, k, v, scale=scale, attn_mask=mask)
 
-    def attend_owned(tensors, *, mask=None, scale=None):
+    if prequantize is None:
+        return Kernel(attend)
+
+    def attend_owned(tensors: list[Tensor], *, mask: Mask = None, scale: Scale = None) -> Tensor:
         packed = prequantize(*tensors, scale=scale, attn_mask=mask)
         tensors.clear()
         return comfy_kitchen.int8_attention_from_prequantized(packed)
 
-    return Kernel(attend, attend_owned if prequantize else None)
+    return Kernel(attend, attend_owned)
 
 
 def _declare(packages: Installed) -> tuple[Backend, ...]:
@@ -38,7 +42,6 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
             # It takes float32 too, and answers it in bfloat16's precision (sage_attention.py,
             # output_dtype): that is a cast nobody asked for.
             head_dims=range(1, 257),
-            head_dims_text="1 to 256",
             masks=frozenset({BOOL_MASK, ADDITIVE_MASK}),
             # Raises at 70,000: batch and heads share one dimension of the launch grid.
             max_batch_heads=CUDA_GRID_YZ,

@@ -5,6 +5,7 @@ from ...machine.reason import Reason
 from ..backend import Backend, Kernel
 from ..family import Family
 from ..gpus import SINCE_TURING
+from ..tensors import Mask, Scale, Tensor
 from ._half_range import ACCUMULATED, undo, within
 from ._layout import in_own_layout
 from ._sageattention import IN_COMFYUI, SAGEATTENTION
@@ -14,7 +15,7 @@ def _load() -> Kernel:
     from sageattention import sageattn
 
     @in_own_layout
-    def attend(q, k, v, layout, mask, scale):
+    def attend(q: Tensor, k: Tensor, v: Tensor, layout: str, mask: Mask, scale: Scale) -> Tensor:
         # Smoothed here: with smooth_k the package subtracts the mean from the caller's own k.
         smooth_k = k - k.mean(dim=1 if layout == "NHD" else 2, keepdim=True)
         small_v, factor = within(v, ACCUMULATED)
@@ -42,7 +43,6 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
             # launch itself tells.
             capabilities=SINCE_TURING,
             head_dims=frozenset({64, 96, 128}),
-            head_dims_text="64, 96 or 128",
             # The padded tail of the last block of 64 keys is counted by softmax: 77 keys come out
             # 28 % wrong, 257 keys 13 % (H100, 1.0.6). With k smoothed the mean score is 0, so a padded
             # key weighs no more than the average one, and the error is at most padded / all keys: 0.02 %

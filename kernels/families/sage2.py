@@ -1,6 +1,8 @@
 """SageAttention 2: INT8 QK with FP16 or FP8 PV, one CUDA module per GPU generation, and Triton."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from ...machine import Installed, Package, generation, missing
 from ...machine.reason import Reason
@@ -17,8 +19,11 @@ from ._sageattention import IN_COMFYUI, SAGEATTENTION
 # The kernels of these names read each tensor through 32-bit element offsets (csrc/qattn/*.cu,
 # triton/quant_per_thread.py), which `offset_limit` of Backend stands for.
 
+# A kernel, and the compiled module that it is in, "" for Triton's.
+_OfModule = tuple[Backend, str]
 
-def _load(function: str, v_limit: float | None = None, **fixed):
+
+def _load(function: str, v_limit: float | None = None, **fixed: object) -> Callable[[], Kernel]:
     """A load() for one function of the package, by its name there; the rest as ``calling`` has it."""
 
     def load() -> Kernel:
@@ -43,52 +48,48 @@ def _on(package: Package | None, machine: tuple[Reason, ...], backend: Backend, 
     """The backend with the reasons and the head_dims of this build."""
     if package and generation(package) != 1 and module and module not in package.modules:
         machine += (Reason("module", f"sageattention's {module}", _listed(package)),)
-    limit = min((package.head_dim_limit if package else None) or 128, backend.head_dims.stop - 1)
-    head_dims = {"head_dims": range(1, limit + 1), "head_dims_text": f"1 to {limit}"}
+    limit = min((package.head_dim_limit if package else None) or 128, max(backend.head_dims))
     imports = ("sageattention._fused", f"sageattention.{module}") if module else ()
-    return replace(backend, machine=machine, imports=imports, **head_dims)
+    return replace(backend, machine=machine, imports=imports, head_dims=range(1, limit + 1))
 
 
 def _listed(package: Package) -> str:
     return ", ".join(sorted(package.modules)) or "no compiled module"
 
 
-def _half_kernels(package: Package | None):
+def _half_kernels(package: Package | None) -> Iterator[_OfModule]:
     # Every wheel of the woct0rdho fork compiles this module for 8.0 alone, which runs on 8.x and
     # nowhere else: on an RTX 50 it ends the process. Its builds carry the torch version in their
     # name; the upstream's and a local build carry none, and have the code of the card.
     wheel = package is not None and "torch" in package.build
     cards = AMPERE | ADA if wheel else AMPERE | ADA | RTX_50 | SPARK
     function = "sageattn_qk_int8_pv_fp16_cuda"
-    common = {"capabilities": cards, "head_dims": range(1, 257)}
+    backend = partial(Backend, capabilities=cards, head_dims=range(1, 257))
     yield (
-        Backend(
+        backend(
             name="sage2-int8-fp16",
             title="SageAttention 2: INT8 QK, FP16 PV, FP32 accumulator (the careful one)",
             load=_load(function, CAST, pv_accum_dtype="fp32"),
             also_called=(function,),
             tolerance=0.03,
-            **common,
         ),
         "_qattn_sm80",
     )
     yield (
-        Backend(
+        backend(
             name="sage2-int8-fp16-acc-fp16+fp32",
             title="SageAttention 2: INT8 QK, FP16 PV, FP16 accumulator flushed to FP32",
             load=_load(function, ACCUMULATED, pv_accum_dtype="fp16+fp32"),
             tolerance=0.03,
-            **common,
         ),
         "_qattn_sm80",
     )
     yield (
-        Backend(
+        backend(
             name="sage2-int8-fp16-acc-fp16",
             title="SageAttention 2: INT8 QK, FP16 PV, FP16 accumulator (overflows first)",
             load=_load(function, CAST, pv_accum_dtype="fp16", smooth_v=True),
             tolerance=0.05,
-            **common,
         ),
         "_qattn_sm80",
     )
@@ -106,13 +107,14 @@ def _half_kernels(package: Package | None):
     )
 
 
-def _fp8_kernels():
+def _fp8_kernels() -> Iterator[_OfModule]:
     function = "sageattn_qk_int8_pv_fp8_cuda"
-    for end, title, accumulator, also_called in (
+    accumulators: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("", "FP32 accumulator flushed to FP32", "fp32+fp32", (function,)),
         ("-acc-fp32+fp16", "FP16 accumulator flushed to FP32 (2++)", "fp32+fp16", (f"{function}++",)),
         ("-acc-fp32", "FP32 accumulator (22 bits on Ada)", "fp32", ()),
-    ):
+    )
+    for end, title, accumulator, also_called in accumulators:
         yield (
             Backend(
                 name=f"sage2-int8-fp8{end}",
@@ -127,7 +129,7 @@ def _fp8_kernels():
         )
 
 
-def _hopper_kernel():
+def _hopper_kernel() -> _OfModule:
     return (
         Backend(
             name="sage2-int8-fp8-sm90",

@@ -5,12 +5,13 @@ from ..backend import Backend, Kernel
 from ..family import Family, InComfyUI
 from ..gpus import SINCE_TURING
 from ..kinds import EXACT
+from ..tensors import Mask, Scale, Tensor
 
 
 def _load() -> Kernel:
     from xformers.ops import memory_efficient_attention_forward
 
-    def attend(q, k, v, *, mask=None, scale=None):
+    def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Mask = None, scale: Scale = None) -> Tensor:
         # Its layout is (batch, length, heads, head_dim).
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         return memory_efficient_attention_forward(q, k, v, scale=scale).transpose(1, 2)
@@ -30,7 +31,6 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
             tolerance=0.01,
             capabilities=SINCE_TURING,
             head_dims=range(8, 257, 8),
-            head_dims_text="a multiple of 8 up to 256",
             gqa=False,
             # Its CUTLASS kernel puts batch and heads in 16-bit grid dimensions.
             max_batch_heads=65535,
