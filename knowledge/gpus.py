@@ -26,6 +26,12 @@ def named(environment: Environment, only: Iterable[Capability] | None = None) ->
     return ", ".join(dict.fromkeys(told)) or "an unknown GPU"
 
 
+def ptxas_needed(environment: Environment) -> str:
+    """A sentence for a GPU that Triton's own assembler may not know; empty for every other."""
+    build = table("wheels")["build"]
+    return str(build["ptxas"]) if numbers(build["ptxas_for"]) in capabilities(environment) else ""
+
+
 def _known(environment: Environment) -> list[tuple[str, Capability]]:
     found = [(gpu.name, gpu.capability or capability_of(gpu.name)) for gpu in environment.gpus]
     return [(name, capability) for name, capability in found if capability]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..machine import Environment, Package
+from .facts import table
 
 _FILE = Path(__file__).resolve().parent / "versions.json"
 
@@ -58,6 +59,36 @@ def in_float32_alone(environment: Environment) -> bool:
     """Whether every GPU here is one on which ComfyUI computes in float32."""
     turing = rows_of_gpus(environment) and all("triton_below" in row for row in rows_of_gpus(environment))
     return bool(turing) and all(computes_in_float32(gpu.name) for gpu in environment.gpus)
+
+
+def torches() -> list[str]:
+    """The minor versions of torch whose Triton is known, oldest first."""
+    return sorted((row["torch"] for row in table("wheels")["triton"]), key=numbers)
+
+
+def minor_of_triton(torch: tuple[int, ...], system: str) -> str | None:
+    """The minor version of Triton that belongs to a torch, "3.6"; None where none is known."""
+    for row in table("wheels")["triton"]:
+        if numbers(row["torch"]) == torch[:2]:
+            found = row["windows"] if system == "windows" else next(iter(row["linux"].values()))
+            return dotted(numbers(found)[:2]) if found and system != "darwin" else None
+    return None
+
+
+def source_of_triton(torch: tuple[int, ...]) -> str:
+    """Who says which Triton belongs to a torch."""
+    return next(str(row["source"]) for row in table("wheels")["triton"] if numbers(row["torch"]) == torch[:2])
+
+
+def oldest_for_sage(version: int) -> tuple[int, ...]:
+    """The oldest GPU that a version of SageAttention, 1 or 2, is made for: (7, 5)."""
+    rows = (row for row in tables()["gpus"] if row["sage"] and (version == 1 or "triton_below" not in row))
+    return min(numbers(row["from"]) for row in rows)
+
+
+def driver_of(cuda: int) -> str:
+    """The oldest NVIDIA driver on which a major version of CUDA starts."""
+    return next(str(row["driver"]) for row in tables()["driver_for_cuda"] if row["cuda"] == cuda)
 
 
 def triton_of(environment: Environment) -> tuple[str, Package] | None:

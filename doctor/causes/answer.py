@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
+from ...knowledge.prose import known
 from ...machine import Environment
 from ..commands.terminal import Terminal
 from ..paste.events import events
@@ -195,7 +196,8 @@ class _Names(dict):
 
 def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal | None) -> Answer:
     # Alternatives of one expression number what they name.
-    names = _Names({name.rstrip("23"): text for name, text in one.match.groups.items() if text})
+    found_names = {name.rstrip("23"): text for name, text in one.match.groups.items() if text}
+    names = _Names(known() | found_names)
     causes = [(cause.cause.format_map(names), cause.fix.format_map(names)) for cause in one.causes]
     asked = one.symptom.question if len(causes) > 1 and not one.symptom.all else ""
     codes = {code for cause in one.causes for code in cause.steps}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...knowledge.gpus import capability_of
+from ...knowledge.tables import computes_in_float32
 from ...machine import Environment
 from ...machine.torch_build import CUDA, ROCM, XPU
 from ..paste.paste import Paste
@@ -60,9 +61,9 @@ def fits(when: Mapping[str, Any], found: Situation, groups: Mapping[str, str]) -
     Args:
         when: Conditions by name. Of "os", "maker", "attention" and "compute" one of the words has to be it;
             "capability", "torch", "cuda", "python", "triton" and "sage" are bounds such as ">=12.0 <13.0"; of
-            "flags" one has to be on; one of the words of "says" has to be found in the log, none of "unless";
-            "match" are expressions for what the row's own expression found under a name. A name with ! at its
-            end does not hold where it cannot be told.
+            "flags" one has to be on; "float32" is whether ComfyUI computes so on the GPU; one of the words of
+            "says" has to be found in the log, none of "unless"; "match" are expressions for what the row's
+            own expression found under a name. A name with ! at its end does not hold where it cannot be told.
         found: The log and what is known.
         groups: What that expression found.
     """
@@ -193,6 +194,9 @@ _TESTS = {
     "sage": _within(lambda facts: _numbers(facts.sage)),
     "gpu": lambda wanted, found, groups: (
         bool(re.search(wanted, found.facts.gpu, re.IGNORECASE)) if found.facts.gpu else None
+    ),
+    "float32": lambda wanted, found, groups: (
+        computes_in_float32(found.facts.gpu) == wanted if found.facts.gpu else None
     ),
     "flags": _flags,
     "says": _says,

@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ...knowledge.facts import table
+from ...knowledge.prose import known
 from ..paste.event import Event
 from ..paste.paste import Paste, flowing
 
@@ -149,9 +150,17 @@ def _symptom(row: Mapping[str, Any]) -> Symptom:
     )
 
 
+# Conditions of which a bound may be a number that a table holds: "<{blackwell_cuda}".
+_BOUNDED = {"torch", "cuda", "triton", "sage", "python"}
+
+
+def _bound(name: str, value: Any) -> Any:
+    return value.format_map(known()) if name.rstrip("!") in _BOUNDED else value
+
+
 def _cause(row: Mapping[str, Any], one: Mapping[str, Any]) -> Cause:
     return Cause(
-        when=one.get("when", {}),
+        when={name: _bound(name, value) for name, value in one.get("when", {}).items()},
         cause=one["cause"],
         fix=one["fix"],
         steps=tuple(one.get("steps", ())),

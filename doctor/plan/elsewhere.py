@@ -1,10 +1,11 @@
 """Where no file fits: what serves instead, and the other ways to SageAttention, for a person to choose."""
 
 from pathlib import PurePosixPath
+from typing import Any
 
 from ...knowledge.facts import table
-from ...knowledge.gpus import capabilities
-from ...knowledge.tables import dotted, numbers
+from ...knowledge.gpus import capabilities, ptxas_needed
+from ...knowledge.tables import dotted, driver_of, numbers
 from ...machine import Environment
 from ...machine.reason import Reason
 from ..commands.python import pip
@@ -114,7 +115,7 @@ def _from_source(environment: Environment) -> Step | None:
             f"It needs nvcc of CUDA {major}{newer} (torch here has {here}), a C++ compiler, and time.",
             f"It is {row['whose']}.",
             "--no-build-isolation lets it see this torch, --no-deps keeps pip from changing it.",
-            *([build["ptxas"]] if (12, 1) in present else ()),
+            *filter(None, [ptxas_needed(environment)]),
         ),
         commands=(pip(environment, "install", "--no-build-isolation", "--no-deps", *again, row["url"]),),
         undo=_undo(environment),
@@ -195,14 +196,21 @@ def _beside(python: str, program: str) -> str:
     return str(PurePosixPath(python).parent / program)
 
 
-def _there(row: dict, environment: Environment) -> bool:
-    python, driver, torch = environment.python, environment.driver, environment.torch
-    if "needs" in row and row["needs"] not in environment.packages:
-        return False
+def _there(row: dict[str, Any], environment: Environment) -> bool:
+    python = environment.python
     if environment.system != row.get("system", environment.system):
         return False
     if "machines" in row and (python is None or python.machine not in row["machines"]):
         return False
-    if "driver" not in row or torch.cuda_release[:1] >= (row["cuda"],):
+    return row["kernel"] != "kitchen-int8" or _has_kitchen(environment)
+
+
+def _has_kitchen(environment: Environment) -> bool:
+    """Whether Comfy Kitchen is here, and its kernels for NVIDIA GPUs can start."""
+    row, python = table("wheels")["kitchen"], environment.python
+    driver, torch = environment.driver, environment.torch
+    if row["package"] not in environment.packages or python is None or python.machine not in row["machines"]:
+        return False
+    if torch is not None and torch.cuda_release[:1] >= (row["cuda"],):
         return True
-    return driver is not None and numbers(driver.version or "") >= numbers(row["driver"])
+    return driver is not None and numbers(driver.version or "") >= numbers(driver_of(row["cuda"]))

@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...knowledge.facts import table
-from ...knowledge.gpus import capabilities
-from ...knowledge.tables import numbers, sage_packages, tables, triton_of
+from ...knowledge.gpus import capabilities, ptxas_needed
+from ...knowledge.tables import numbers, oldest_for_sage, sage_packages, tables, triton_of
 from ...machine import Environment, Package, fork
 from ...machine.build import OTHER_WHEEL, SAGE_1, WOCT0RDHO
 from ..rules import Mismatch
@@ -133,10 +132,10 @@ def _without_a_known_triton(environment: Environment) -> str:
     found, wanted = triton_of(environment), triton_for(environment)
     file = next(one for one in wheel.wheels() if (one.package, one.cuda) == ("sageattention", None))
     if not capabilities(environment) & set(map(numbers, file.capabilities)):
-        ptxas = table("wheels")["build"]["ptxas"] if (12, 1) in capabilities(environment) else ""
+        ptxas = ptxas_needed(environment)
         known = f"version 1 is Triton alone, and no report tells of it on this GPU. {ptxas}"
         return known.rstrip(". ")
-    if max(capabilities(environment)) < (8, 0):
+    if max(capabilities(environment)) < oldest_for_sage(2):
         # Turing: the rules tell of a Triton that is too new, and of none.
         return ""
     if isinstance(wanted, Triton) and found is not None and wanted.takes(found[1]):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...knowledge.gpus import capabilities, named
+from ...knowledge.tables import dotted, oldest_for_sage
 from ...machine import Environment
 from ...machine.reason import Reason
 from ...machine.redaction import redact
@@ -182,7 +183,7 @@ def _made(
         return Plan(NOTHING_FITS, summary, unfit=(first.reason,), **common | {"serving": ()})
     if reason := unserved.why(environment):
         return _unserved(environment, reason, common)
-    if max(capabilities(environment)) < (8, 0):
+    if max(capabilities(environment)) < oldest_for_sage(2):
         return _on_turing(environment, common)
     return _with_sage(environment, around, sage3, common)
 
@@ -234,7 +235,15 @@ def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
         )
     outcome = REPAIR if wrong and package else NOT_NEEDED if as_well else NOTHING_FITS
     unfit = (
-        () if as_well else (Reason("sage2-turing", "capability 8.0 for SageAttention 2", named(environment)),)
+        ()
+        if as_well
+        else (
+            Reason(
+                "sage2-turing",
+                f"capability {dotted(oldest_for_sage(2))} for SageAttention 2",
+                named(environment),
+            ),
+        )
     )
     repair, options = (), [option] if option else []
     if outcome == REPAIR:

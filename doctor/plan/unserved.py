@@ -3,7 +3,8 @@
 import re
 
 from ...knowledge.gpus import capabilities, named
-from ...knowledge.tables import computes_in_float32, row_of_gpu
+from ...knowledge.prose import known
+from ...knowledge.tables import computes_in_float32, oldest_for_sage, row_of_gpu
 from ...machine import Environment
 from ...machine.reason import Reason
 from . import host_attention
@@ -26,8 +27,8 @@ def why(environment: Environment) -> Reason | None:
         code = "gpu-other-maker" if maker(environment) else "gpu-unknown"
         return Reason(code, "an NVIDIA GPU whose compute capability is known", gpus)
     if not any((row := row_of_gpu(one)) and row["sage"] for one in present):
-        return Reason("sage-gpu", "a GPU of capability 7.5 or newer", named(environment))
-    if max(present) < (8, 0) and all(computes_in_float32(gpu.name) for gpu in environment.gpus):
+        return Reason("sage-gpu", f"a GPU of capability {known()['sage_gpu']} or newer", named(environment))
+    if max(present) < oldest_for_sage(2) and all(computes_in_float32(gpu.name) for gpu in environment.gpus):
         return Reason("gpu-float32", "a GPU whose float16 works", named(environment))
     return None
 

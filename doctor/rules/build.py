@@ -4,7 +4,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ...knowledge.tables import dotted, names_of_gpus, numbers, sage_packages, tables
+from ...knowledge.prose import known
+from ...knowledge.tables import (
+    dotted,
+    names_of_gpus,
+    numbers,
+    oldest_for_sage,
+    rows_of_gpus,
+    sage_packages,
+    tables,
+)
 from ...machine import Build, Environment, Package, fork
 from ...machine.build import WOCT0RDHO
 from ...machine.reason import Reason
@@ -23,8 +32,7 @@ def for_another_torch(environment: Environment) -> Iterator[Mismatch]:
         yield Mismatch(
             Reason("build-torch", f"torch {dotted(build.torch[:2])}{higher} for {package.build}", str(torch)),
             about=name,
-            do=f"Replace {name} by a build for torch {dotted(torch.release[:2])}, "
-            f"or go back to torch {dotted(build.torch[:2])}.",
+            do=f"Replace {name} by a build for torch {dotted(torch.release[:2])}{_back(build, environment)}.",
             source=tables()["build_tags"]["torch_source"],
         )
 
@@ -56,7 +64,7 @@ def for_another_gpu(environment: Environment) -> Iterator[Mismatch]:
     """A build with no code for any GPU here that it could have code for."""
     for name, package in sage_packages(environment):
         # What works below has no CUDA code, or is told in gpu.py.
-        oldest = (7, 5) if name == "sageattn3" else (8, 0)
+        oldest = oldest_for_sage(1 if name == "sageattn3" else 2)
         present = {capability for capability in environment.capabilities if capability >= oldest}
         if not present:
             continue
@@ -93,6 +101,21 @@ def _builds(environment: Environment) -> Iterator[tuple[str, Package, Build]]:
     for name, package in sage_packages(environment):
         if build := Build.of(package):
             yield name, package, build
+
+
+def _back(build: Build, environment: Environment) -> str:
+    """ ", or go back to torch 2.7", where that is a way back and this GPU runs on it."""
+    torch = environment.torch
+    needed = (
+        [known()["blackwell_torch"]] if any("cuda_from" in row for row in rows_of_gpus(environment)) else []
+    )
+    if (
+        torch is None
+        or build.torch[:2] >= torch.release[:2]
+        or any(build.torch < numbers(one) for one in needed)
+    ):
+        return ""
+    return f", or go back to torch {dotted(build.torch[:2])}"
 
 
 def _fits(build: Build, release: tuple[int, ...]) -> bool:

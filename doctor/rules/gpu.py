@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from ...knowledge.prose import known
 from ...knowledge.tables import (
     computes_in_float32,
     dotted,
     in_float32_alone,
     names_of_gpus,
     numbers,
+    oldest_for_sage,
     row_of_gpu,
     rows_of_gpus,
     sage_packages,
@@ -35,7 +37,7 @@ def too_old_for_sage(environment: Environment) -> Iterator[Mismatch]:
         yield Mismatch(
             Reason(
                 "sage-gpu",
-                "a GPU of capability 7.5 or newer for SageAttention",
+                f"a GPU of capability {known()['sage_gpu']} or newer for SageAttention",
                 f"{package.shown} on {names_of_gpus(environment)}",
             ),
             about=name,
@@ -71,10 +73,14 @@ def too_old_for_this_sage(environment: Environment) -> Iterator[Mismatch]:
         return
     if in_float32_alone(environment):
         return
+    said = known()
     yield Mismatch(
-        Reason("sage2-turing", f"sageattention 1.0.6 on {names_of_gpus(environment)}", package.shown),
+        Reason(
+            "sage2-turing", f"sageattention {said['sage_1']} on {names_of_gpus(environment)}", package.shown
+        ),
         about="sageattention",
-        do="Replace sageattention by 1.0.6 with Triton 3.2 and run models in float16, or remove it.",
+        do=f"Replace sageattention by {said['sage_1']} with Triton {said['turing_triton']} and run models in "
+        "float16, or remove it.",
         source=rows[-1]["source"],
     )
 
@@ -94,7 +100,7 @@ def of_no_use_in_float32(environment: Environment) -> Iterator[Mismatch]:
 def without_a_branch(environment: Environment) -> Iterator[Mismatch]:
     """SageAttention 2 whose own choice of a kernel knows none of the GPUs here: every call of it raises."""
     package, table = environment.packages.get("sageattention"), tables()["sage_branches"]
-    present = {one for one in environment.capabilities if one >= (8, 0)}
+    present = {one for one in environment.capabilities if one >= oldest_for_sage(2)}
     if package is None or not present or fork(package) == WOCT0RDHO or _is_later_code(package):
         return
     row = next(
@@ -121,7 +127,9 @@ def without_sage(environment: Environment) -> Iterator[Mismatch]:
     for gpu, row in _known(environment):
         if not row["sage"]:
             yield Mismatch(
-                Reason("sage-gpu", "capability 7.5 or newer for SageAttention", _told(gpu)),
+                Reason(
+                    "sage-gpu", f"capability {known()['sage_gpu']} or newer for SageAttention", _told(gpu)
+                ),
                 about="sageattention",
                 do="Nothing: PyTorch's attention runs on this GPU.",
                 source=row["source"],

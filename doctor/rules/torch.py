@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ...knowledge.prose import known
 from ...knowledge.tables import dotted, names_of_gpus, numbers, rows_of_gpus, tables
 from ...machine import Environment
 from ...machine.reason import Reason
@@ -55,7 +56,8 @@ def without_code_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
             yield Mismatch(
                 Reason("torch-gpu", needed, names_of_gpus(environment)),
                 about="torch",
-                do="Install torch built with CUDA 12.6, which still has code for this GPU.",
+                do=f"Install torch built with CUDA {known()['older_gpus_cuda']}, which still has code for "
+                "this GPU.",
                 source=row["source"],
             )
         return
@@ -73,7 +75,8 @@ def cuda_too_old_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
             yield Mismatch(
                 Reason("torch-cuda-too-old-for-gpu", needed, dotted(torch.cuda_release)),
                 about="torch",
-                do=f"Install torch 2.7 or newer, built with CUDA {oldest} or newer, before anything else.",
+                do=f"Install torch {known()['blackwell_torch']} or newer, built with CUDA {oldest} or newer, "
+                "before anything else.",
                 source=row["source"],
             )
             return

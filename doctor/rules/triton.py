@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 
+from ...knowledge.prose import known
 from ...knowledge.tables import (
     dotted,
     in_float32_alone,
+    minor_of_triton,
     names_of_gpus,
     numbers,
     rows_of_gpus,
     sage_packages,
+    source_of_triton,
     tables,
     triton_of,
 )
@@ -23,17 +26,15 @@ def of_another_torch(environment: Environment) -> Iterator[Mismatch]:
     if torch is None or torch.is_nightly or found is None or _is_held_back_for_turing(environment):
         return
     name, package = found
-    for row in tables()["torch_triton"]:
-        needed = row.get(environment.system)
-        if numbers(row["torch"]) != torch.release[:2] or not needed or not package.release:
-            continue
-        if package.release[:2] != numbers(needed):
-            yield Mismatch(
-                Reason("triton-torch", f"Triton {needed} for torch {torch}", package.version),
-                about=name,
-                do=f"Change {name} to a {needed} release, the one that belongs to torch {row['torch']}.",
-                source=row["source"],
-            )
+    needed = minor_of_triton(torch.release, environment.system)
+    if needed and package.release and package.release[:2] != numbers(needed):
+        minor = dotted(torch.release[:2])
+        yield Mismatch(
+            Reason("triton-torch", f"Triton {needed} for torch {torch}", package.version),
+            about=name,
+            do=f"Change {name} to a {needed} release, the one that belongs to torch {minor}.",
+            source=source_of_triton(torch.release),
+        )
 
 
 def missing_for_sage(environment: Environment) -> Iterator[Mismatch]:
@@ -56,6 +57,7 @@ def too_old_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
     if found is None or not found[1].release:
         return
     name, package = found
+    said = known()
     for row in rows_of_gpus(environment):
         oldest = row.get("triton_from")
         if oldest and package.release < numbers(oldest):
@@ -64,7 +66,8 @@ def too_old_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
                     "triton-too-old-for-gpu", f"Triton {oldest} or newer for {row['name']}", package.version
                 ),
                 about=name,
-                do=f"Install torch 2.7 or newer with CUDA 12.8 or newer, and the {name} that belongs to it.",
+                do=f"Install torch {said['blackwell_torch']} or newer with CUDA {said['blackwell_cuda']} or "
+                f"newer, and the {name} that belongs to it.",
                 source=row["source"],
             )
             return
@@ -81,6 +84,7 @@ def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
     if in_float32_alone(environment):
         return
     name, package = found
+    said = known()
     if package.release and package.release >= numbers(newest):
         yield Mismatch(
             Reason(
@@ -89,8 +93,9 @@ def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
                 package.version,
             ),
             about=name,
-            do=f"Either remove sageattention, or install {name} 3.2 with sageattention 1.0.6 and run models "
-            "in float16; with torch 2.7 or newer that breaks torch.compile.",
+            do=f"Either remove sageattention, or install {name} {said['turing_triton']} with sageattention "
+            f"{said['sage_1']} and run models in float16; with torch {said['after_turing_torch']} or newer "
+            "that breaks torch.compile.",
             source=rows_of_gpus(environment)[-1]["source"],
         )
 
@@ -118,7 +123,5 @@ def _is_held_back_for_turing(environment: Environment) -> bool:
 def _which(environment: Environment) -> str:
     """ " 2.10: 3.6", where the table knows."""
     torch = environment.torch
-    for row in tables()["torch_triton"] if torch else ():
-        if numbers(row["torch"]) == torch.release[:2] and row.get(environment.system):
-            return f", {row[environment.system]} for torch {dotted(torch.release[:2])}"
-    return ""
+    needed = minor_of_triton(torch.release, environment.system) if torch else None
+    return f", {needed} for torch {dotted(torch.release[:2])}" if torch and needed else ""

@@ -19,7 +19,7 @@ ROOMS = {
     "backup": {"machine"},
     "doctor": {"check", "kernels", "knowledge", "machine"},
     "host": {"kernels", "machine"},
-    "core": {"host", "check", "kernels", "machine"},
+    "core": {"host", "check", "kernels", "knowledge", "machine"},
     "nodes": {"core", "kernels"},
     "kernels_check": {"backup", "doctor", "check", "kernels", "machine"},
     "app": {"nodes", "core", "doctor", "check", "kernels", "machine"},

@@ -1,0 +1,43 @@
+"""Why compiling failed, in one line for a node: the table of symptoms knows the errors."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from .facts import table
+
+
+class Fault(NamedTuple):
+    """Why compiling failed.
+
+    Attributes:
+        text: The cause and the fix in one line.
+        curable: Whether the user can mend it while ComfyUI runs and this model is loaded; then it is worth
+            another try in the next run.
+    """
+
+    text: str
+    curable: bool = False
+
+
+def fault(name: str) -> Fault:
+    """The fault of this name."""
+    row = table("symptoms")["compiling"]["faults"][name]
+    return Fault(row["text"], row["curable"])
+
+
+def fault_in(text: str) -> Fault | None:
+    """What an error says; None where no row knows it.
+
+    An error of a tool quotes the command line it was started with: no row takes the name of a compiler alone.
+    """
+    return next((fault(name) for name, expression in _rows() if expression.search(text)), None)
+
+
+@lru_cache(maxsize=1)
+def _rows() -> list[tuple[str, re.Pattern[str]]]:
+    return [
+        (row["compiling"], re.compile(row["match"], re.IGNORECASE | re.DOTALL))
+        for row in table("symptoms")["symptoms"]
+        if "compiling" in row
+    ]
