@@ -113,7 +113,7 @@ WANTED = {
     "sage": re.compile(r"(?i)sageattention (?:by )?(\d+\.\d+\.\d+)"),
 }
 ASKS = re.compile(
-    r"^(?:An RTX 50 needs|A GPU older|a GPU older|Use|Install|Replace|Either|Change|SageAttention 1)"
+    r"^(?:An RTX 50 needs|A GPU older|a GPU older|Use|Install|Replace|Either|Change|SageAttention 1|Triton 3)"
 )
 
 
