@@ -29,16 +29,19 @@ _MARKED = re.compile(r"(<!-- kernels: .*?-->\n)(.*?)(<!-- /kernels -->)", re.S)
 def pages() -> dict[Path, str]:
     """Every file that is written, with its text."""
     readme = PACK / "README.md"
-    matrix = kernels_by_gpu()
     return {
         PACK / "docs" / "benchmarks.md": benchmarks(),
         REFERENCE / "kernels.md": kernels(),
         REFERENCE / "reasons.md": reasons(),
         REFERENCE / "symptoms.md": symptoms(),
-        readme: _MARKED.sub(
-            lambda found: found[1] + matrix + "\n" + found[3], readme.read_text(encoding="utf-8")
-        ),
+        readme: _with_kernels(readme, kernels_by_gpu()),
+        HELP: _with_kernels(HELP, kernels_with_gpus()),
     }
+
+
+def _with_kernels(page: Path, table: str) -> str:
+    """The page as it is, with the table in its marked place."""
+    return _MARKED.sub(lambda found: f"{found[1]}{table}\n{found[3]}", page.read_text(encoding="utf-8"))
 
 
 def write() -> int:
@@ -94,6 +97,23 @@ def kernels_by_gpu() -> str:
         row = tuple("yes" if _has_code(one, those) else "-" for those in gpus.values())
         alike.setdefault(row, []).append(f"`{one.name}`")
     return _table(["kernels", *gpus], [[", ".join(names), *row] for row, names in alike.items()])
+
+
+def kernels_with_gpus() -> str:
+    """Each kernel with the GPUs that it has code for, in words."""
+    rows = [[f"`{one.name}`", one.title, _gpus(one)] for one in _declared()]
+    return _table(["name", "what it computes", "GPUs"], rows)
+
+
+def _gpus(backend: Any) -> str:
+    """ "RTX 50, DGX Spark"; "T4, RTX 20 and newer" where it has code for most from one on."""
+    every = pack("kernels.gpus").GENERATIONS
+    names = [name for name, those in every.items() if _has_code(backend, those)]
+    since = list(every)[list(every).index(names[0]) :]
+    lacking = [name for name in since if name not in names]
+    if len(lacking) > 1 or len(names) < 4:
+        return ", ".join(names)
+    return f"{names[0]} and newer" + "".join(f", not {name}" for name in lacking)
 
 
 def _has_code(backend: Any, gpus: frozenset[tuple[int, int]]) -> bool:
