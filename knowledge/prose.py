@@ -24,6 +24,7 @@ def known() -> dict[str, str]:
         "sage_1": table("wheels")["registry"]["sageattention"][-1],
         "sage_2": table("wheels")["index"]["version"],
         "sage_gpu": dotted(oldest_for_sage(1)),
+        "registry_remark": table("wheels")["registry"]["remark"],
         "best_post": table("wheels")["best_post"]["post"],
         "older_gpus_cuda": versions["older_gpus"]["cuda"],
         "older_gpus_index": table("wheels")["torch_index"]["url"] + _tag(versions["older_gpus"]["cuda"]),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...knowledge.facts import table
-from ...knowledge.tables import dotted, numbers
+from ...knowledge.tables import dotted, numbers, tables
 from ...machine import Environment
 from ...machine.reason import Reason
 from ...machine.surroundings import CONDA, RUNTIME, Surroundings
@@ -105,7 +105,7 @@ def pip_missing(environment: Environment, around: Surroundings) -> Iterator[Find
             "none, as uv makes environments",
             "pip",
             "Nothing: the commands below are uv's, and --python says for which Python.",
-            "https://docs.astral.sh/uv/pip/compatibility/; Comfy-Org/desktop src/virtualEnvironment.ts",
+            tables()["python_without_pip"]["source"],
             remark=True,
         )
         return
@@ -128,7 +128,7 @@ def pip_missing(environment: Environment, around: Surroundings) -> Iterator[Find
         "Get it with ensurepip."
         if step
         else "Install pip as https://pip.pypa.io/en/stable/installation/ tells, or use uv with --python.",
-        "https://docs.astral.sh/uv/pip/compatibility/: uv makes environments without pip",
+        tables()["python_without_pip"]["source"],
         step=step,
         stops=step is None,
     )

@@ -38,6 +38,7 @@ LIMITS: tuple[Rule, ...] = (
     gpu.with_sage_in_half_precision,
     gpu.in_float32,
     gpu.without_the_fp16_cuda_kernel,
+    gpu.without_flash_3,
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ...knowledge.facts import table
 from ...knowledge.prose import known
 from ...knowledge.tables import (
     computes_in_float32,
@@ -189,6 +190,21 @@ def _knows_turing(package: Package, first_post: int) -> bool:
 def _is_later_code(package: Package) -> bool:
     """A build of one's own from woct0rdho's fork, by what only its later code does."""
     return (package.head_dim_limit or 0) > 128
+
+
+def without_flash_3(environment: Environment) -> Iterator[Mismatch]:
+    """GPUs for which an installed FlashAttention 3 has kernels that this pack does not take."""
+    row = table("wheels")["fa3"]
+    if row["package"] not in environment.packages:
+        return
+    for gpu, _ in _known(environment):
+        if gpu.capability and gpu.capability[0] == numbers(row["unproved"])[0]:
+            yield Mismatch(
+                Reason("fa3-gpu", f"capability {row['capability']} for {row['package']}", _told(gpu)),
+                about=row["package"],
+                do=row["ampere"],
+                source=row["source"],
+            )
 
 
 def _known(environment: Environment) -> list[tuple[Gpu, dict]]:
