@@ -31,15 +31,13 @@ def _look_ahead() -> None:
     mode = os.environ.get("SAGEKIT_STARTUP", "on").strip().lower()
     if mode == "off":
         return
-    import folder_paths
-    from comfy.cli_args import args
-
+    host = _ours("host.process")
+    args, layout = host.flags(), host.folders()
     startup, imports = _ours("app.startup"), _ours("check.imports")
     flags = tuple(flag for flag in startup.FLAGS if getattr(args, flag, False))
     # What ComfyUI is told to leave out is none of ours.
     off = {name for name, one in imports.HOST_IMPORTS.items() if getattr(args, one.without, False)}
     packages = tuple(name for name in imports.present() if name not in off)
-    layout = _ours("machine.layout").of_server(folder_paths)
     store = layout.verdicts
     if not flags and not packages and not store.exists():
         return

@@ -14,6 +14,7 @@ from ..check.verdicts import Verdict
 from ..core import messages
 from ..core.attention import proofs, routes
 from ..core.attention.dispatch import kernels_of_this_process
+from ..host import process, server
 from ..kernels import launch_flags
 from ..kernels.families import sought
 from ..machine import fingerprint, layout, read_environment, with_gpus_from_torch
@@ -35,12 +36,8 @@ def start() -> None:
 
 
 def _start() -> None:
-    import folder_paths
-    from comfy.cli_args import args
-    from server import PromptServer
-
-    flags = tuple(flag for flag in (*launch_flags.flags(), "cpu") if getattr(args, flag, False))
-    here = layout.of_server(folder_paths)
+    flags = process.flags_that_are_on((*launch_flags.flags(), "cpu"))
+    here = process.folders()
     gpus = _gpus()
     environment = read_environment(sought(), here.comfyui, flags)
     # torch is loaded and in use here, so asking it costs nothing.
@@ -48,20 +45,15 @@ def _start() -> None:
     proofs.PROOFS.read(here.verdicts, environment)
     routes.TIMES.read(here.kept / routes.FILE_NAME, fingerprint(environment))
     _tell_of_start()
-    server = getattr(PromptServer, "instance", None)
-    if server is None:
-        return
 
     async def begin(app) -> None:
         _write_down(here)
         if not any(proofs.to_check(gpu) for gpu in gpus):
             return
-        thread = threading.Thread(
-            target=_check, args=(server, gpus), name="SageKit kernel check", daemon=True
-        )
+        thread = threading.Thread(target=_check, args=(gpus,), name="SageKit kernel check", daemon=True)
         thread.start()
 
-    server.app.on_startup.append(begin)
+    server.at_start(begin)
 
 
 def _write_down(here: layout.Layout) -> None:
@@ -105,17 +97,15 @@ def _tell_of_start() -> None:
 
 def _gpus() -> dict[str, str]:
     """Device by GPU name, for GPUs on which a kernel of ours may run; equal ones once."""
-    from comfy.cli_args import args
-
-    if args.cpu or not torch.cuda.is_available() or torch.version.hip is not None:
+    if process.flags_that_are_on(["cpu"]) or not torch.cuda.is_available() or torch.version.hip is not None:
         return {}
     count = torch.cuda.device_count()
     return {torch.cuda.get_device_name(index): f"cuda:{index}" for index in reversed(range(count))}
 
 
-def _check(server, gpus: dict[str, str]) -> None:
+def _check(gpus: dict[str, str]) -> None:
     def wait() -> None:
-        while server.prompt_queue.get_tasks_remaining():
+        while server.is_busy():
             time.sleep(1.0)
 
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from comfy_api.latest import io
 
 from ..core import messages
+from ..host.process import node_classes
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,7 @@ def taken(nodes: Iterable[type[io.ComfyNode]]) -> list[dict[str, str]]:
 
 def ours(nodes: Iterable[type[io.ComfyNode]], node_id: str) -> type[io.ComfyNode] | None:
     """The class of ours that ComfyUI finds under an id now; None where that is nobody's or another's."""
-    import nodes as host
-
-    found = host.NODE_CLASS_MAPPINGS.get(node_id)
+    found = node_classes().get(node_id)
     return found if isinstance(found, type) and issubclass(found, tuple(nodes)) else None
 
 
@@ -85,9 +84,7 @@ def _under_own_id(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
 def _taken_by(node: type[io.ComfyNode]) -> str:
     """The name of the pack that has the node's plain id; "" where it is free or ours."""
-    import nodes as host
-
-    holder = host.NODE_CLASS_MAPPINGS.get(plain_id(node))
+    holder = node_classes().get(plain_id(node))
     if holder is None or holder is node:
         return ""
     module = getattr(holder, "RELATIVE_PYTHON_MODULE", None) or holder.__module__

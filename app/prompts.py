@@ -8,6 +8,8 @@ leaves as it is.
 import logging
 from collections.abc import Mapping
 
+from ..host import server
+from ..host.process import node_classes
 from . import ids, replacements
 from . import routes as web_api
 from .replacements import Replacement
@@ -51,11 +53,6 @@ def _ours(node: object) -> dict | None:
 
 def _is_ours_to_replace(one: Replacement) -> bool:
     """Not where the node is installed, nor where another pack told the host of its own before us."""
-    from server import PromptServer
-
-    import nodes as host
-
-    if one.old in host.NODE_CLASS_MAPPINGS:
+    if one.old in node_classes():
         return False
-    told = PromptServer.instance.node_replace_manager.get_replacement(one.old)
-    return not told or told[0].new_node_id in (ids.plain_id(one.new), ids.own_id(one.new))
+    return server.replaces_by(one.old) in (None, ids.plain_id(one.new), ids.own_id(one.new))

@@ -15,6 +15,8 @@ from ..core import messages
 from ..core.attention import proofs, report, routes
 from ..core.messages import Message, Notice, Place
 from ..doctor import rules
+from ..host import server as host
+from ..host.process import folders
 from ..kernels.families import backends
 from ..machine import Environment, layout
 
@@ -40,16 +42,14 @@ def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
         taken: Says which of the nodes' ids belong to other packs now.
         pages: The id under which a help page lies by the other id of the same node.
     """
-    import folder_paths
     from aiohttp import web
-    from server import PromptServer
 
-    server = getattr(PromptServer, "instance", None)
+    server = host.running()
     if server is None or _send in messages.listeners:
         return
     messages.listeners.append(_send)
     messages.locator = _place
-    plans, runs = Plans(layout.of_server(folder_paths)), Runs()
+    plans, runs = Plans(folders()), Runs()
     report.listeners.append(runs.write)
 
     @server.routes.get("/sagekit/report")
@@ -86,7 +86,6 @@ def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
 
 def when_all_packs_are_loaded(do: Callable[[], Awaitable[None]]) -> None:
     """Has something done when ComfyUI's server starts: its packs are loaded by then."""
-    from server import PromptServer
 
     async def run(app) -> None:
         try:
@@ -94,13 +93,11 @@ def when_all_packs_are_loaded(do: Callable[[], Awaitable[None]]) -> None:
         except Exception:  # It must not keep the server from starting.
             log.warning("SageKit could not look at the other packs", exc_info=True)
 
-    if (server := getattr(PromptServer, "instance", None)) is not None:
-        server.app.on_startup.append(run)
+    host.at_start(run)
 
 
 def before_each_prompt(change: Callable[[object], None]) -> None:
     """Has something change the prompts that come in, in their place, before ComfyUI reads them."""
-    from server import PromptServer
 
     def handle(body):
         try:
@@ -110,8 +107,7 @@ def before_each_prompt(change: Callable[[object], None]) -> None:
             log.warning("SageKit could not read a prompt before ComfyUI does", exc_info=True)
         return body
 
-    if (server := getattr(PromptServer, "instance", None)) is not None:
-        server.add_on_prompt_handler(handle)
+    host.before_each_prompt(handle)
 
 
 class Runs:
@@ -242,18 +238,13 @@ def _without_folders(text: str) -> str:
 
 def _send(new: Message | Notice) -> None:
     """Sends a message or a notice to every page that is open."""
-    from server import PromptServer
-
     event = NODE_EVENT if isinstance(new, Message) else NOTICE_EVENT
-    PromptServer.instance.send_sync(event, for_a_page(new.as_data()))
+    host.send(event, for_a_page(new.as_data()))
 
 
 def _place(node_id: str) -> Place:
     """The type of a node, and the workflow that the prompt which runs was made from."""
-    from server import PromptServer
-
-    for running in list(PromptServer.instance.prompt_queue.currently_running.values()):
-        prompt, extra = running[2], running[3]
+    for prompt, extra in host.running_prompts():
         if node_id in prompt:
             return Place(str(prompt[node_id].get("class_type", "")), _workflow_id(extra))
     return Place()

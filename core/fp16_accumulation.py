@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from ..host.running_model import own_wrapper
+from ..host import layers, options, process, running_model, wrappers
 from . import messages
 from .attention.settings import AUTO
 from .messages import Remark
@@ -43,17 +43,14 @@ def patch_model(model, enabled: bool, node_id: str | None = None):
     all it has to be held for. What ComfyUI does between forwards (previews, ControlNet, another model's
     turn) and after them (VAE) never sees it.
     """
-    from comfy.patcher_extension import WrappersMP
-
     patched = model.clone()
-    for kind in (WrappersMP.OUTER_SAMPLE, WrappersMP.APPLY_MODEL):
-        patched.remove_wrappers_with_key(kind, KEY)
+    wrappers.clear(patched, KEY)
     lacking = missing_in_torch()
     if lacking:
         _tell(node_id, [lacking])
         return patched
-    patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _around_sampling(enabled, node_id))
-    patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _around_forward(enabled))
+    wrappers.around_sampling(patched, KEY, _around_sampling(enabled, node_id))
+    wrappers.around_forward(patched, KEY, _around_forward(enabled))
     return patched
 
 
@@ -67,21 +64,22 @@ def missing_in_torch() -> str:
 
 
 def _around_forward(enabled: bool) -> Callable:
-    def wrapper(executor, *args, **kwargs):
-        own = own_wrapper(executor, KEY, wrapper)
+    def run(forward: wrappers.Forward):
+        own = running_model.own_wrapper(forward.model, KEY, wrapper)
         with contextlib.nullcontext() if own is None else SWITCH.held(own.sagekit_enabled):
-            return executor(*args, **kwargs)
+            return forward(forward.options)
 
+    wrapper = wrappers.reading_forward(run)
     wrapper.sagekit_enabled = enabled
     return wrapper
 
 
 def _around_sampling(enabled: bool, node_id: str | None) -> Callable:
-    """A wrapper for OUTER_SAMPLE, which says what the flag will do for this model."""
+    """A wrapper around a sampling run, which says what the flag will do for this model."""
 
     def wrapper(executor, *args, **kwargs):
         if enabled:
-            _tell(node_id, remarks(executor.class_obj.model_patcher, executor.class_obj.model_options))
+            _tell(node_id, remarks(wrappers.sampled(executor), wrappers.options_of_sampling(executor)))
         else:
             messages.say(node_id, "off", "FP16 accumulation is off while this model runs")
         return executor(*args, **kwargs)
@@ -92,8 +90,9 @@ def _around_sampling(enabled: bool, node_id: str | None) -> Callable:
 def remarks(patcher, model_options: dict) -> list[str]:
     """Why the flag changes nothing for this model on this machine, and what it is known to break."""
     nothing = "FP16 accumulation changes nothing here: "
-    found = [nothing + why for why in (*_limits_of_gpu(patcher.load_device), *_limits_of_model(patcher))]
-    if not found and _is_known_bad(patcher.model, model_options):
+    limits = *_limits_of_gpu(running_model.device_of_patcher(patcher)), *_limits_of_model(patcher)
+    found = [nothing + why for why in limits]
+    if not found and _is_known_bad(patcher, model_options):
         found.append(KNOWN_BAD)
     return found
 
@@ -108,39 +107,31 @@ def _limits_of_gpu(device: torch.device) -> Iterator[str]:
 
 
 def _limits_of_model(patcher) -> Iterator[str]:
-    dtype = patcher.get_model_object("manual_cast_dtype") or patcher.model.get_dtype()
+    dtype = running_model.compute_dtype(patcher)
     if dtype is not torch.float16:
         yield (
             f"the model computes in {str(dtype).removeprefix('torch.')}, and only float16 is affected "
             "(ComfyUI computes in float16 under --fp16-unet; some models overflow in it)"
         )
         return
-    layers = {_layer(type(module)) for module in patcher.model.modules()}
-    if "cublas_ops" in layers:
+    model = running_model.weights_of(patcher)
+    packages = layers.packages_of(model)
+    if "cublas_ops" in packages:
         yield "cublas_ops is active, which accumulates in float16 by itself"
-    if "fp8_ops" in layers:
+    if "fp8_ops" in packages:
         yield "the model multiplies in float8 (--fast fp8_matrix_mult)"
-    if quantised := _quantised_share(patcher.model):
+    if quantised := _quantised_share(model):
         yield quantised
 
 
 def _quantised_share(model: torch.nn.Module) -> str:
-    """That nearly all of the model's weights are multiplied in a format of their own, by ComfyUI's layers for
-    quantised weights; empty where they are not.
-
-    Where the GPU lacks the format, a layer is told to multiply in full precision, which the flag affects.
-    """
-    linears = [one for one in model.modules() if hasattr(one, "in_features") and hasattr(one, "out_features")]
-    own = [
-        one
-        for one in linears
-        if getattr(one, "layout_type", None) is not None
-        and not getattr(one, "_full_precision_mm", False)
-        and not getattr(one, "comfy_force_cast_weights", False)
-    ]
+    """That nearly all of the model's weights are multiplied in a format of their own, which the flag does not
+    affect; empty where they are not."""
+    linears = layers.linears(model)
+    own = layers.in_own_format(linears)
     if not own or _size(own) < NEARLY_ALL * _size(linears):
         return ""
-    formats = ", ".join(sorted({str(getattr(one, "quant_format", one.layout_type)) for one in own}))
+    formats = ", ".join(sorted({layers.format_of(one) for one in own}))
     return f"{len(own)} of the model's {len(linears)} linear layers multiply in {formats}"
 
 
@@ -148,32 +139,20 @@ def _size(linears: list) -> int:
     return sum(one.in_features * one.out_features for one in linears)
 
 
-def _layer(kind: type) -> str:
-    """The package of layers that ComfyUI took a class from: "fp8_ops" for ``fp8_ops.Linear``.
-
-    A class that stands on the package cublas_ops counts as cublas_ops, as other packs make their own.
-    """
-    if any(base.__module__.partition(".")[0] == "cublas_ops" for base in kind.__mro__):
-        return "cublas_ops"
-    return kind.__qualname__.partition(".")[0]
-
-
-def _is_known_bad(base_model, model_options: dict) -> bool:
+def _is_known_bad(patcher, model_options: dict) -> bool:
     """Whether this is the one combination that users have seen fail."""
-    options = model_options.get("transformer_options", {})
-    compiled = options.get("wrappers", {}).get("apply_model", {}).get("torch.compile")
-    return bool(compiled) and "Flux" in type(base_model).__name__ and _runs_sage(options)
+    given = options.of_model(model_options)
+    compiled = options.around_forward(given, "torch.compile")
+    return bool(compiled) and "Flux" in running_model.name_of(patcher) and _runs_sage(given)
 
 
-def _runs_sage(options: dict) -> bool:
-    ours = options.get("sagekit_attention")
+def _runs_sage(given: dict) -> bool:
+    ours = given.get("sagekit_attention")
     if ours is not None:
         return ours.settings.kernel == AUTO or ours.settings.kernel.startswith("sage")
-    if "optimized_attention_override" in options:
-        return "sage" in getattr(options["optimized_attention_override"], "__qualname__", "").lower()
-    from comfy.cli_args import args
-
-    return args.use_sage_attention
+    if options.OVERRIDE_KEY in given:
+        return "sage" in getattr(given[options.OVERRIDE_KEY], "__qualname__", "").lower()
+    return bool(process.flags_that_are_on(["use_sage_attention"]))
 
 
 def _tell(node_id: str | None, found: list[str]) -> None:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 from . import json_file
 
@@ -47,17 +46,6 @@ class Layout:
         if self.base and self.user and self.user != self.base / "user":
             found += ["--user-directory", str(self.user)]
         return tuple(found)
-
-
-def of_server(folder_paths: ModuleType) -> Layout:
-    """The layout of the ComfyUI that runs, by its own module of that name."""
-    return Layout(
-        # It lies beside main.py, whatever the base directory is.
-        Path(os.path.abspath(str(folder_paths.__file__))).parent,
-        Path(folder_paths.base_path),
-        Path(folder_paths.get_user_directory()),
-        told=True,
-    )
 
 
 def around(packs: Iterable[Path]) -> Layout:

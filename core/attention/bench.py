@@ -1,7 +1,6 @@
 """A call made ready to measure: the host's own attention and our kernels, on a share of its heads."""
 
 import functools
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,6 +8,7 @@ import torch
 
 from ...host import others
 from ...host.arguments import Arguments, broadcastable, heads_apart, heads_joined
+from ...host.process import raise_if_cancelled
 from ...kernels.call import Call
 from .. import messages
 from . import accuracy, dispatch, timing
@@ -81,7 +81,7 @@ def bench(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tupl
         answer=answer,
         error=error,
         tell=lambda text: messages.say(patch.settings.node_id, text, busy=True),
-        stop_if_cancelled=_stop_if_cancelled,
+        stop_if_cancelled=raise_if_cancelled,
         free_memory=torch.cuda.empty_cache if device.type == "cuda" else lambda: None,
     )
 
@@ -123,10 +123,3 @@ def _narrowed(given: Arguments, call: Call, kv_heads: int) -> Arguments:
 
     q, k, v = first(given.q, heads), first(given.k, kv_heads), first(given.v, kv_heads)
     return given._replace(q=q, k=k, v=v, heads=heads, mask=mask)
-
-
-def _stop_if_cancelled() -> None:
-    """Raises what ComfyUI raises for a cancel, where there is one."""
-    management = sys.modules.get("comfy.model_management")
-    if management is not None:
-        management.throw_exception_if_processing_interrupted()

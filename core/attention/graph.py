@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import torch
 
 from ...host.arguments import KNOWN
+from ...host.default_attention import default_itself
+from ...host.options import KEY as OPTIONS_KEY
 
 _HONOURED = KNOWN - {"q", "k", "v", "preferred_attention"}
 _SCHEMA = (
@@ -49,7 +51,7 @@ def _attention(q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, e
     named |= {"scale": scale} if scale is not None else {}
     named |= {"enable_gqa": True} if enable_gqa else {}
     named |= {"low_precision_attention": False} if exact else {}
-    host = _host_default()
+    host = default_itself()
     now = getattr(_running, "now", None)
     if now is None or (q.is_cuda and torch.cuda.is_current_stream_capturing()):
         # What a CUDA graph replays is never looked at again: only the host's own may be in it.
@@ -58,7 +60,7 @@ def _attention(q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, e
         attend, options, calls = now
         calls[0] += 1
         options = {**options, _CALL_KEY: calls[0]}
-        out = attend(host, q, k, v, heads, transformer_options=options, _inside_attn_wrapper=True, **named)
+        out = attend(host, q, k, v, heads, **{OPTIONS_KEY: options}, _inside_attn_wrapper=True, **named)
     # As the graph was told below; a kernel may answer in another layout.
     return out.contiguous()
 
@@ -91,7 +93,7 @@ OPERATOR = _REGISTERED[1] if _REGISTERED else None
 
 def fits(func: Callable, args: tuple, kwargs: dict) -> bool:
     """Whether the operator stands for a call; traced, so nothing but plain tests."""
-    if OPERATOR is None or func is not _host_default() or len(args) < 3:
+    if OPERATOR is None or func is not default_itself() or len(args) < 3:
         return False
     if args[1].shape[-1] != args[2].shape[-1]:
         return False  # The answer would have the width of v, and the operator promises that of q.
@@ -119,10 +121,3 @@ def call(
         exact,
         attn_precision is torch.float32,
     )
-
-
-def _host_default() -> Callable:
-    """The attention that ComfyUI chose at its start, without its look for overrides."""
-    from comfy.ldm.modules import attention
-
-    return attention.optimized_attention.__wrapped__

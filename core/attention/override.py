@@ -1,15 +1,16 @@
 """The function that ComfyUI calls in place of its own attention."""
 
 import functools
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
-from ...host import others
+from ...host import containers, others
 from ...host.arguments import Arguments, broadcastable, heads_joined, read
+from ...host.default_attention import default, default_itself, without_launch_flag
+from ...host.options import KEY as OPTIONS_KEY
 from ...kernels import launch_flags
 from . import accuracy, dispatch, graph, routes
 from .bench import ARGUMENTS_AFTER_QKV, apart, bench
@@ -45,7 +46,7 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
         return (patch.outside_graph or before)(func, *args, **kwargs)
 
     def attend(func, *args, **kwargs):
-        options = kwargs.get("transformer_options") or {}
+        options = kwargs.get(OPTIONS_KEY) or {}
         plan, given = _plan(patch, args, kwargs, options)
         if plan is None:
             return before(func, *args, **kwargs)
@@ -85,21 +86,21 @@ def make_override(patch: Patch, previous: Callable | None) -> Callable:
     def container_function(q, k, v, *rest, **kwargs):
         """As ``override`` for tensor containers, with which ComfyUI gives no function to fall back on."""
         if torch.compiler.is_compiling():
-            return override(_host_default().__wrapped__, q.take(), k.take(), v.take(), *rest, **kwargs)
-        options = kwargs.get("transformer_options") or {}
-        plan = _plan(patch, (q.peek(), k.peek(), v.peek(), *rest), kwargs, options)[0]
+            return override(default_itself(), *containers.taken((q, k, v)), *rest, **kwargs)
+        options = kwargs.get(OPTIONS_KEY) or {}
+        plan = _plan(patch, (*containers.looked_at((q, k, v)), *rest), kwargs, options)[0]
         if plan is not None and _can_be_owned(plan, options.get(FORWARD_KEY)):
             return _run_owned(patch, plan, [q, k, v], rest, kwargs, options, other)
-        with_containers = getattr(previous or _host_default(), "container_function", None)
+        with_containers = containers.of(previous or default())
         if with_containers is not None and (
             plan is None or not (plan.kernel or plan.candidates or plan.exact)
         ):
             if plan is not None:
                 patch.report.count(plan)
             return with_containers(q, k, v, *rest, **kwargs)
-        return override(_host_default().__wrapped__, q.take(), k.take(), v.take(), *rest, **kwargs)
+        return override(default_itself(), *containers.taken((q, k, v)), *rest, **kwargs)
 
-    override.container_function = container_function
+    containers.give(override, container_function)
     override.sagekit_previous = previous
     override.sagekit_eager = attend
     return override
@@ -170,7 +171,7 @@ def _can_be_owned(plan: Plan, forward: Forward | None) -> bool:
 def _run_owned(
     patch: Patch,
     plan: Plan,
-    containers: list,
+    boxes: list,
     rest: tuple,
     kwargs: dict,
     options: dict,
@@ -181,7 +182,7 @@ def _run_owned(
     if plan.quantised and forward is not None:
         forward.quantised = True
         forward.calls += 1
-    given = read((*(container.take() for container in containers), *rest), kwargs)
+    given = read((*containers.taken(boxes), *rest), kwargs)
     tensors = apart(given, plan.call)
     given = given._replace(q=None, k=None, v=None)
     out = _on_its_device(patch, plan, tensors, given, owned=True)
@@ -191,7 +192,7 @@ def _run_owned(
     plan = _dropped(patch, plan)
     patch.report.count(plan)
     named = dict(zip(ARGUMENTS_AFTER_QKV, rest, strict=False)) | kwargs | {"skip_reshape": True}
-    return other(plan, _host_default().__wrapped__)(*tensors, named.pop("heads"), **named)
+    return other(plan, default_itself())(*tensors, named.pop("heads"), **named)
 
 
 def _dropped(patch: Patch, plan: Plan) -> Plan:
@@ -209,34 +210,6 @@ def _on_its_device(patch: Patch, plan: Plan, tensors: list, given: Arguments, ow
         return dispatch.run(plan, patch.kernels, tensors, mask, given.scale, owned)
 
 
-def _host_default() -> Callable:
-    """The attention that ComfyUI chose at its start."""
-    from comfy.ldm.modules import attention
-
-    return attention.optimized_attention
-
-
 def _default(plan: Plan, func: Callable) -> Callable:
     """The host's own attention for a plan: one that must be exact gets it as without any launch flag."""
-    return _without_launch_flag(func) if plan.exact else func
-
-
-def _without_launch_flag(func: Callable) -> Callable:
-    """What ``func`` would be, had no flag made a flash or quantised kernel ComfyUI's default.
-
-    The order below is the one in which ComfyUI chooses at its start (comfy/ldm/modules/attention.py).
-    """
-    if "comfy.ldm.modules.attention" not in sys.modules:
-        return func  # No ComfyUI, and so none of its flags.
-    from comfy import model_management
-    from comfy.cli_args import args
-    from comfy.ldm.modules import attention
-
-    is_default = func is getattr(attention.optimized_attention, "__wrapped__", None)
-    if not is_default or not any(getattr(args, flag, False) for flag in launch_flags.flags()):
-        return func
-    if model_management.xformers_enabled():
-        return attention.attention_xformers
-    if model_management.pytorch_attention_enabled():
-        return attention.attention_pytorch
-    return attention.attention_split if args.use_split_cross_attention else attention.attention_sub_quad
+    return without_launch_flag(func, launch_flags.flags) if plan.exact else func

@@ -57,9 +57,8 @@ class Compiled:
     failed: dict[object, str] = field(default_factory=dict)
     _functions: dict[tuple[Kind, bool], tuple[Callable, Sizes]] = field(default_factory=dict)
 
-    def modules(self, base_model: torch.nn.Module) -> list[torch.nn.Module]:
-        """What to compile of the model, as it is patched at this moment."""
-        network = base_model.diffusion_model
+    def modules(self, network: torch.nn.Module) -> list[torch.nn.Module]:
+        """What to compile of the network, as it is patched at this moment."""
         return [network] if self.settings.is_whole else find_blocks(network)
 
     def function(self, module: torch.nn.Module) -> tuple[Callable, Sizes]:

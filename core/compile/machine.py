@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from ...host.process import folders
 from ...kernels.faults import REFUSED_BY_CUBLAS, leaves_the_gpu_usable
 from ...knowledge.compiling import Fault, fault, fault_in
 from ...knowledge.prose import known
@@ -154,9 +155,9 @@ def cache_folder(named: str | None) -> Path | None:
     """
     if named is not None and named != _default_folder():
         return None
-    import folder_paths
-
-    folder = Path(folder_paths.get_user_directory()) / "sagekit" / "tc"
+    if (kept := folders().kept) is None:
+        return None
+    folder = kept / "tc"
     if sys.platform == "win32" and len(str(folder)) + _BELOW_CACHE > _WINDOWS_LIMIT and not _long_paths():
         return None
     return folder

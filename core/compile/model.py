@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ...host.running_model import own_wrapper
+from ...host import layers, options, running_model, wrappers
+from ...host.foreign import inside_blocks, with_override_outside
+from ...host.wrappers import Forward
 from ..switch import Switch
 from . import machine
 from .compiled import Compiled, compiled_of, is_replaced, swapped_in
-from .foreign import OVERRIDE_KEY, inside_blocks, with_override_outside
 from .settings import DYNAMIC, Settings, understood
 from .watch import UNCOMPILED, Watch
 
@@ -34,20 +35,16 @@ _static: "weakref.WeakKeyDictionary[torch.nn.Module, tuple]" = weakref.WeakKeyDi
 
 def patch_model(model, settings: Settings, node_id: str | None = None):
     """A clone of the MODEL whose blocks run compiled; the one given stays as it was."""
-    from comfy.patcher_extension import CallbacksMP, WrappersMP
-
     settings, others = understood(settings)
     patched, of_vram = _without_dynamic_vram(model)
     remarks = {**dict.fromkeys(others, OTHER_SETTING), **of_vram}
-    for kind in (WrappersMP.OUTER_SAMPLE, WrappersMP.APPLY_MODEL):
-        patched.remove_wrappers_with_key(kind, KEY)
+    wrappers.clear(patched, KEY)
     watch = Watch(node_id)
     forward = _around_forward(settings, watch)
-    patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, forward)
-    # A guider of another pack may drive the model without OUTER_SAMPLE; its run ends with the clean-up.
-    patched.remove_callbacks_with_key(CallbacksMP.ON_CLEANUP, KEY)
-    patched.add_callback_with_key(CallbacksMP.ON_CLEANUP, KEY, watch.forget)
-    patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _around_sampling(forward, watch, remarks))
+    wrappers.around_forward(patched, KEY, forward)
+    # A guider of another pack may drive the model without what is around a sampling.
+    wrappers.at_end(patched, KEY, watch.forget)
+    wrappers.around_sampling(patched, KEY, _around_sampling(forward, watch, remarks))
     patched.model_options[KWARGS_KEY] = {
         "backend": settings.backend,
         "options": None,
@@ -63,24 +60,23 @@ def _without_dynamic_vram(model):
 
     Dynamic VRAM hands each layer its weights anew in every step, by address, which no graph can hold.
     """
-    if not getattr(model, "is_dynamic", lambda: False)():
+    if not running_model.has_dynamic_vram(model):
         return model.clone(), {}
+    weights = running_model.weights_of(model)
     try:
-        patched = model.clone(disable_dynamic=True, model_override=_static.get(model.model))
+        patched, _static[weights] = running_model.without_dynamic_vram(model, _static.get(weights))
     except RuntimeError as error:
         why = f"runs uncompiled: dynamic VRAM cannot be switched off for it ({error})"
         return model.clone(), {why: UNCOMPILED}
-    _static[model.model] = patched.get_clone_model_override()
     return patched, {DYNAMIC_VRAM_OFF: ""}
 
 
 def _around_sampling(forward: Callable, watch: Watch, remarks: dict[str, str]) -> Callable:
-    """A wrapper for OUTER_SAMPLE: says at the end of a run what was compiled and what was not."""
-    from comfy.patcher_extension import WrappersMP
+    """A wrapper around a sampling run: says at its end what was compiled and what was not."""
 
     def wrapper(executor, *args, **kwargs):
-        guider = executor.class_obj
-        if forward not in guider.model_patcher.get_wrappers(WrappersMP.APPLY_MODEL, KEY):
+        patcher = wrappers.sampled(executor)
+        if forward not in wrappers.around_forward_of(patcher, KEY):
             return executor(*args, **kwargs)  # Another compile node further down the wire has the model.
         watch.begin()
         for remark, code in remarks.items():
@@ -88,7 +84,7 @@ def _around_sampling(forward: Callable, watch: Watch, remarks: dict[str, str]) -
         try:
             return executor(*args, **kwargs)
         finally:
-            _tell(type(guider.model_patcher.model).__name__, watch)
+            _tell(running_model.name_of(patcher), watch)
 
     return wrapper
 
@@ -106,27 +102,20 @@ def _tell(model: str, watch: Watch) -> None:
 
 
 def _around_forward(settings: Settings, watch: Watch) -> Callable:
-    """A wrapper for APPLY_MODEL: has the blocks of the model that runs compiled while it does."""
+    """A wrapper around a forward: has the blocks of the model that runs compiled while it does."""
 
-    def wrapper(
-        executor, x, t, c_concat=None, c_crossattn=None, control=None, transformer_options=None, **kwargs
-    ):
-        given = transformer_options or {}
-
-        def run(options: dict):
-            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-
-        own = own_wrapper(executor, KEY, wrapper)
-        compiled = own and compiled_of(executor.class_obj, own.sagekit_settings)
-        choice = _choice(compiled, executor.class_obj, given, (x, c_crossattn), watch) if compiled else None
+    def run_compiled(forward: Forward):
+        own = running_model.own_wrapper(forward.model, KEY, wrapper)
+        compiled = own and compiled_of(forward.model, own.sagekit_settings)
+        choice = _choice(compiled, forward, watch) if compiled else None
         if choice is None or not choice.forwards:
-            return run(given)
+            return forward(forward.options)
         watch.compiles("the model" if compiled.settings.is_whole else f"{len(choice.forwards)} blocks")
         # Whatever the first try does to the lists and options, the second starts from what was given.
-        kept = _copied(given), _copied(control)
+        control, kept = _copied(forward.control), _copied(forward.options)
         try:
             with _held(choice.folder), swapped_in(choice.forwards), watch.listening():
-                return run(with_override_outside(given))
+                return forward(with_override_outside(forward.options))
         except Exception as raised:
             if not machine.is_of_compiling(raised):
                 raise
@@ -136,9 +125,9 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
         # Once in a run is enough: the next step would spend as long on failing.
         watch.settle(compiled, replace(choice, forwards=[]))
         watch.note(f"runs uncompiled: {fault.text}")
-        given, control = kept
-        return run(given)
+        return forward.go_on(control, kept)
 
+    wrapper = wrappers.reading_forward(run_compiled)
     wrapper.sagekit_settings = settings
     return wrapper
 
@@ -160,32 +149,32 @@ class _Choice:
     resident: int | None
 
 
-def _choice(compiled: Compiled, base_model, options: dict, inputs: tuple, watch: Watch) -> _Choice | None:
+def _choice(compiled: Compiled, forward: Forward, watch: Watch) -> _Choice | None:
     """What of the model to run compiled this time; why not more is noted."""
-    patcher = base_model.current_patcher
-    if patcher is not None and getattr(patcher, "is_dynamic", lambda: False)():
+    patcher = running_model.patcher_of(forward.model)
+    if patcher is not None and running_model.has_dynamic_vram(patcher):
         return None
-    if not compiled.settings.is_whole and (names := inside_blocks(options)):
+    if not compiled.settings.is_whole and (names := inside_blocks(forward.options)):
         watch.note(
             f"runs uncompiled: another node runs {', '.join(names)} inside the blocks, which a graph would "
             "go on running as it saw them first"
         )
         return None
-    choice = watch.once(compiled, lambda: _choose(compiled, base_model, options, inputs, watch))
-    if choice.forwards and choice.resident != _resident(base_model):
+    choice = watch.once(compiled, lambda: _choose(compiled, forward, watch))
+    if choice.forwards and choice.resident != running_model.resident_bytes(forward.model):
         # ComfyUI made room in the middle of the run, for a model that another node loads.
-        choice = _choose(compiled, base_model, options, inputs, watch)
+        choice = _choose(compiled, forward, watch)
         watch.settle(compiled, choice)
     return choice
 
 
-def _choose(compiled: Compiled, base_model, options: dict, inputs: tuple, watch: Watch) -> _Choice:
-    circumstances = _circumstances(base_model.current_patcher, options, inputs)
+def _choose(compiled: Compiled, forward: Forward, watch: Watch) -> _Choice:
+    circumstances = _circumstances(forward)
     why, modules = compiled.failed.get(circumstances, ""), []
     if why:
         watch.note(f"runs uncompiled: {why}")
     else:
-        modules = _modules(compiled, base_model, watch)
+        modules = _modules(compiled, forward.model, watch)
     count, folder = len(modules), None
     if compiled.settings.cache and (own := machine.cache_folder(os.environ.get(_CACHE_VARIABLES[0]))):
         folder = str(own)
@@ -194,35 +183,27 @@ def _choose(compiled: Compiled, base_model, options: dict, inputs: tuple, watch:
             (module, watch.around(*compiled.function(module), module, number, count))
             for number, module in enumerate(modules)
         ]
-    return _Choice(forwards, folder, circumstances, _resident(base_model))
+    return _Choice(forwards, folder, circumstances, running_model.resident_bytes(forward.model))
 
 
-def _circumstances(patcher, options: dict, inputs: tuple) -> tuple:
+def _circumstances(forward: Forward) -> tuple:
     """What a user may change that a compiler which fails may not fail without: sizes and other nodes."""
-    override = options.get(OVERRIDE_KEY)
-    wrappers = options.get("wrappers", {})
+    override = forward.options.get(options.OVERRIDE_KEY)
     return (
-        tuple(tuple(one.shape) if torch.is_tensor(one) else None for one in inputs),
+        tuple(tuple(one.shape) if torch.is_tensor(one) else None for one in forward.inputs),
         override and (getattr(override, "__module__", ""), getattr(override, "__qualname__", "")),
-        tuple(sorted((kind, str(name)) for kind, by_name in wrappers.items() for name in by_name)),
-        *(tuple(sorted(options.get(name, {}))) for name in ("patches", "patches_replace")),
-        tuple(sorted(getattr(patcher, "object_patches", ()))),
+        *options.names_of_others(forward.options),
+        running_model.replaced_parts(forward.model),
     )
 
 
-def _resident(base_model) -> int | None:
-    """Bytes of the model that ComfyUI has put on its device."""
-    return getattr(base_model, "model_loaded_weight_memory", None)
-
-
-def _modules(compiled: Compiled, base_model, watch: Watch) -> list[torch.nn.Module]:
+def _modules(compiled: Compiled, model: torch.nn.Module, watch: Watch) -> list[torch.nn.Module]:
     """The modules to compile in this run: those that are found, whole, in place and on the model's device."""
-    patcher = base_model.current_patcher
-    found = compiled.modules(base_model)
+    found = compiled.modules(running_model.network_of(model))
     if not found:
         watch.note("runs uncompiled: no blocks found in this model; try compile: whole model")
         return []
-    device = patcher.load_device if patcher is not None else next(base_model.parameters()).device
+    device = running_model.device_of(model)
     dtypes = {weight.dtype for module in found for weight in module.parameters()}
     if why := machine.why_not(compiled.settings, device, dtypes):
         watch.note(f"runs uncompiled: {why}")
@@ -232,21 +213,13 @@ def _modules(compiled: Compiled, base_model, watch: Watch) -> list[torch.nn.Modu
         watch.note(
             f"{len(found) - len(own)} of {len(found)} blocks run uncompiled: another node replaced them"
         )
-    resident = [module for module in own if _is_in_place(module, device)]
+    resident = [module for module in own if layers.is_in_place(module, device)]
     if len(resident) < len(own):
         watch.note(
             f"{len(own) - len(resident)} of {len(found)} blocks run uncompiled: their weights do not fit on "
             "the GPU and are brought in for each step"
         )
     return resident
-
-
-def _is_in_place(module: torch.nn.Module, device: torch.device) -> bool:
-    """Whether no weight of the module has to be fetched or patched while it runs."""
-    for part in module.modules():
-        if getattr(part, "weight_function", None) or getattr(part, "bias_function", None):
-            return False
-    return all(weight.device.type == device.type for weight in module.parameters())
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from ...host.options import KEY as OPTIONS_KEY
+from ...host.process import raise_if_cancelled
 from .. import messages
 from ..messages import Remark
 from .sizes import Sizes
@@ -70,7 +72,7 @@ class Watch:
 
         def forward(*args, **kwargs):
             self._at = at
-            options = kwargs.get("transformer_options")
+            options = kwargs.get(OPTIONS_KEY)
             numbered = options is not None and "block" in options
             if numbered:
                 block, index = _fix_numbers(options)
@@ -82,7 +84,7 @@ class Watch:
                 options["block"], options["block_index"] = block, index
             if self._compiled_in and threading.get_ident() in self._compiled_in:
                 self._compiled_in.discard(threading.get_ident())
-                _raise_if_cancelled()
+                raise_if_cancelled()
             return out
 
         return forward
@@ -227,9 +229,3 @@ def _counters() -> tuple[int, int]:
     from torch._dynamo.utils import counters
 
     return counters["stats"]["unique_graphs"], counters["inductor"]["fxgraph_cache_hit"]
-
-
-def _raise_if_cancelled() -> None:
-    from comfy import model_management
-
-    model_management.throw_exception_if_processing_interrupted()

@@ -205,7 +205,7 @@ def test_the_operator_hands_every_argument_on(attention, monkeypatch):
         got.append(given)
         return torch.zeros_like(q)
 
-    monkeypatch.setattr(graph, "_host_default", lambda: default)
+    monkeypatch.setattr(graph, "default_itself", lambda: default)
     q = torch.randn(1, 8, 64)
     mask = torch.zeros(8, 8)
     graph.call(q, q, q, 2, mask, torch.float32, scale=0.5, enable_gqa=True, low_precision_attention=False)
@@ -223,7 +223,7 @@ def test_the_operator_hands_every_argument_on(attention, monkeypatch):
 
 
 def test_the_operator_leaves_values_of_another_width_to_the_host(attention, monkeypatch):
-    monkeypatch.setattr(graph, "_host_default", lambda: test_the_operator_hands_every_argument_on)
+    monkeypatch.setattr(graph, "default_itself", lambda: test_the_operator_hands_every_argument_on)
     q, narrow = torch.randn(1, 2, 8, 64), torch.randn(1, 2, 8, 32)
     assert graph.fits(test_the_operator_hands_every_argument_on, (q, q, q), {})
     assert not graph.fits(test_the_operator_hands_every_argument_on, (q, q, narrow), {})

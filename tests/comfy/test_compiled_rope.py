@@ -145,7 +145,7 @@ def test_q_and_k_come_to_the_operator_with_the_length_before_the_heads_in_memory
         strides.extend((q.stride(), k.stride()))
         return torch.zeros(q.shape[0], q.shape[2], q.shape[1] * q.shape[3])
 
-    monkeypatch.setattr(graph, "_host_default", lambda: default)
+    monkeypatch.setattr(graph, "default_itself", lambda: default)
     function, _ = compiled(turned_attention)
     function(*inputs(length=6, head_dim=8))
     assert strides == [(6 * HEADS * 8, 8, HEADS * 8, 1)] * 2

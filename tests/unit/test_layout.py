@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from sagekit.check.verdicts import OK, Verdict
+from sagekit.host import process
 from sagekit.kernels_check import command
 from sagekit.machine import layout
 from sagekit.machine.layout import FILE_NAME, Layout
@@ -46,13 +47,14 @@ def same(one: Layout, other: Layout) -> bool:
     return (one.comfyui, one.base, one.user) == (other.comfyui, other.base, other.user)
 
 
-def test_a_server_says_it_and_main_py_is_not_looked_for_in_the_base(apart):
+def test_a_server_says_it_and_main_py_is_not_looked_for_in_the_base(apart, monkeypatch):
     host = SimpleNamespace(
         __file__=str(apart.comfyui / "folder_paths.py"),
         base_path=str(apart.base),
         get_user_directory=lambda: str(apart.user),
     )
-    assert layout.of_server(host) == apart
+    monkeypatch.setitem(sys.modules, "folder_paths", host)
+    assert process.folders() == apart
     assert apart.verdicts == apart.user / "sagekit" / "verdicts.json"
 
 

@@ -22,7 +22,7 @@ ROOMS = {
     "core": {"host", "check", "kernels", "knowledge", "machine"},
     "nodes": {"core", "kernels"},
     "kernels_check": {"backup", "doctor", "check", "kernels", "machine"},
-    "app": {"nodes", "core", "doctor", "check", "kernels", "machine"},
+    "app": {"nodes", "core", "doctor", "host", "check", "kernels", "machine"},
 }
 PACK = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 PACK += [ROOT / "__init__.py", ROOT / "prestartup_script.py"]

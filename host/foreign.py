@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import torch
 
-OVERRIDE_KEY = "optimized_attention_override"
+from .options import KEY, OVERRIDE_KEY
+
 # Where the override of another pack stands while ``_outside_graph`` has its place.
 FOREIGN_KEY = "sagekit_override"
 # Lists of functions that ComfyUI's networks call around their blocks, never inside one.
@@ -49,6 +50,6 @@ def _outside_graph() -> Callable:
     """One function for every override there will be, so that another one needs no other graph."""
 
     def override(func, *args, **kwargs):
-        return kwargs["transformer_options"][FOREIGN_KEY](func, *args, **kwargs)
+        return kwargs[KEY][FOREIGN_KEY](func, *args, **kwargs)
 
     return torch.compiler.disable(override)
