@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ..kernels.backend import Backend
+from ..kernels.kinds import Sparse
 from ..machine import Environment, fingerprint
+from ..machine.reason import Reason
 from . import verdicts
 from .probe import LIMIT, Probe
 from .verdicts import REFUSED, Stored, Verdict
@@ -77,11 +79,18 @@ def check(
     results = {}
     with Probe(device, thorough=thorough, timed=timed, limit=limit, progress=progress) as probe:
         for backend in backends:
-            if backend.machine:
-                verdict = Verdict(REFUSED, None, "; ".join(reason.with_code for reason in backend.machine))
+            if reasons := backend.machine or _without_proof(backend):
+                verdict = Verdict(REFUSED, None, "; ".join(reason.with_code for reason in reasons))
             else:
                 wait()
                 verdict = probe.check(backend.name)
             results[backend.name] = verdict
             found(backend.name, verdict)
     return results
+
+
+def _without_proof(backend: Backend) -> tuple[Reason, ...]:
+    """A sparse kernel is not tried: its error on random data says nothing of its error in a model."""
+    if not isinstance(backend.kind, Sparse):
+        return ()
+    return (Reason("sparse", "a kernel that random data can prove", "a sparse one"),)

@@ -1,6 +1,7 @@
 """What the kernels that failed the check said, for a plan and its answers."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ...check.verdicts import (
@@ -11,13 +12,14 @@ from ...check.verdicts import (
     WRONG,
     Verdict,
 )
+from ...kernels.families import families
 from ...machine import Environment
 from ...machine.reason import Reason
 from ..rules import Mismatch
 
 Found = Mapping[str, Mapping[str, Verdict]]
-# Whose kernels these are, by how their names begin.
-_PACKAGES = {"sage1": "sageattention", "sage2": "sageattention", "sage3": "sageattn3"}
+# The packages that a plan can mend.
+_PLANNED = ("sageattention", "sageattn3")
 
 
 def errors(found: Found) -> str:
@@ -31,7 +33,7 @@ def broken(found: Found) -> dict[str, str]:
         verdict.detail
         for of_gpu in found.values()
         for name, verdict in of_gpu.items()
-        if verdict.state == NOT_IMPORTABLE and name.startswith(("sage1", "sage2"))
+        if verdict.state == NOT_IMPORTABLE and _packages().get(name) == "sageattention"
     ]
     return {"sageattention": said[0]} if said else {}
 
@@ -87,10 +89,22 @@ def _tried(found: Found) -> dict[str, dict[str, Verdict]]:
     tried: dict[str, dict[str, Verdict]] = {}
     for of_gpu in found.values():
         for name, verdict in of_gpu.items():
-            package = next((one for begin, one in _PACKAGES.items() if name.startswith(begin)), None)
+            package = _packages().get(name)
             if package and verdict.state in (OK, WRONG, CRASHED, TIMED_OUT):
                 tried.setdefault(package, {})[name] = verdict
     return tried
+
+
+@lru_cache(maxsize=1)
+def _packages() -> dict[str, str]:
+    """Whose kernels these are: those that come with a package that a plan can mend, by their names."""
+    return {
+        backend.name: one.name
+        for family in families().values()
+        for one in family.distributions
+        if one.name in _PLANNED
+        for backend in family.declare({})
+    }
 
 
 def _all(found: Found) -> list[Verdict]:

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from sagekit.check.check import check
 from sagekit.kernels import gpus
 from sagekit.kernels.backend import Backend
 from sagekit.kernels.families import declare, families, in_comfyui, sought
@@ -90,6 +91,12 @@ def test_a_kind_is_told_with_its_parameters():
     assert str(Sparse(tau=1.3)) == "sparse (tau 1.3)"
     told = str(Sparse(top_k=0.2, token_aug=128, sinks=(0, 64)))
     assert told == "sparse (top 20%, token_aug 128, sinks 0 to 64)"
+
+
+def test_a_sparse_kernel_is_not_judged_by_random_data():
+    sparse = Backend("sparse", "sparse", lambda: None, 0.05, kind=Sparse(tau=1.0))
+    verdict = check([sparse], "cpu")["sparse"]
+    assert (verdict.state, verdict.detail.partition(":")[0]) == ("refused", "sparse")
 
 
 def test_a_sparse_kernel_is_passed_over_whatever_may_be_chosen():

@@ -91,6 +91,9 @@ told["changes the fingerprint"] = machine.fingerprint(environment) != machine.fi
 with of("check.probe").Probe("cpu") as probe:
     told["verdicts"] = {name: probe.check(name).state for name in ("made-up", "flag-made-up")}
 
+sparse = families.backends()["made-up-sparse"]
+told["sparse verdict"] = of("check.check").check([sparse], "cpu")["made-up-sparse"].state
+
 dispatch, settings = of("core.attention.dispatch"), of("core.attention.settings").Settings
 kernels = dispatch.Kernels(families.backends())
 call = of("kernels.call").Call(1, 2, 2, 64, 64, 64, "float32", "cpu")
@@ -176,7 +179,8 @@ def test_auto_considers_it(told, quality):
 
 
 @pytest.mark.parametrize("quality", ["exact", "balanced", "fast"])
-def test_a_sparse_kernel_is_chosen_by_no_quality_and_not_by_name(told, quality):
+def test_a_sparse_kernel_is_not_proven_and_chosen_by_no_quality_and_not_by_name(told, quality):
+    assert told["sparse verdict"] == "refused"
     assert told["auto"][quality]["passed over"]["made-up-sparse"] == ["quality"]
     assert told["sparse by name"][quality] == {
         "candidates": [],
