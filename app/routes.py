@@ -13,7 +13,7 @@ from pathlib import Path
 from ..check.verdicts import Verdict
 from ..core import messages
 from ..core.attention import proofs, report, routes
-from ..core.messages import Message, Notice, Place
+from ..core.messages import Notice, Place, Shown
 from ..doctor import rules
 from ..host import server as host
 from ..host.process import folders
@@ -236,9 +236,9 @@ def _without_folders(text: str) -> str:
     return _FOLDERS.sub(lambda found: found["address"] or "", text)
 
 
-def _send(new: Message | Notice) -> None:
+def _send(new: Shown | Notice) -> None:
     """Sends a message or a notice to every page that is open."""
-    event = NODE_EVENT if isinstance(new, Message) else NOTICE_EVENT
+    event = NODE_EVENT if isinstance(new, Shown) else NOTICE_EVENT
     host.send(event, for_a_page(new.as_data()))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..machine import json_file
 from ..machine.reason import Reason
+from .catalogue import REASONS
 
 OK = "ok"
 WRONG = "wrong"
@@ -58,7 +59,9 @@ class Verdict:
 
     def as_reason(self) -> Reason:
         """Why a kernel with this verdict is not used."""
-        return Reason(self.state, "a kernel check that it passes", str(self))
+        if self.state == NOT_IMPORTABLE:
+            return REASONS("not-importable", error=self.detail)
+        return REASONS(self.state, detail=self.detail)
 
 
 @dataclass(frozen=True)

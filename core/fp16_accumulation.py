@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 import torch
 
 from ..host import layers, options, process, running_model, wrappers
+from ..machine.message import Message
 from . import messages
 from .attention.settings import AUTO
+from .catalogue import FP16
 from .messages import Remark
 from .switch import Switch
 
@@ -16,10 +18,7 @@ log = logging.getLogger(__name__)
 
 KEY = "sagekit_fp16_accumulation"
 _FLAG = "allow_fp16_accumulation"
-KNOWN_BAD = (
-    "Flux with Sage attention, torch.compile and FP16 accumulation together is known to give noise "
-    "(ComfyUI#8689); take one of the three off this model if yours does"
-)
+KNOWN_BAD = FP16("fp16-known-bad")
 # Of the weights of a model's linear layers: what is left then takes no time to speak of.
 NEARLY_ALL = 0.9
 _said: set[str] = set()
@@ -54,13 +53,13 @@ def patch_model(model, enabled: bool, node_id: str | None = None):
     return patched
 
 
-def missing_in_torch() -> str:
-    """Why this torch cannot do it; empty where it can."""
+def missing_in_torch() -> Message | None:
+    """Why this torch cannot do it; None where it can."""
     try:
         _read()
     except (AttributeError, AssertionError):  # Up to 2.6, depending on the version, one or the other.
-        return f"FP16 accumulation needs torch 2.7, got {torch.__version__}; the model runs without it"
-    return ""
+        return FP16("fp16-needs-torch", torch=str(torch.__version__))
+    return None
 
 
 def _around_forward(enabled: bool) -> Callable:
@@ -81,58 +80,54 @@ def _around_sampling(enabled: bool, node_id: str | None) -> Callable:
         if enabled:
             _tell(node_id, remarks(wrappers.sampled(executor), wrappers.options_of_sampling(executor)))
         else:
-            messages.say(node_id, "off", "FP16 accumulation is off while this model runs")
+            messages.say(node_id, FP16("fp16-off"), [FP16("fp16-is-off")])
         return executor(*args, **kwargs)
 
     return wrapper
 
 
-def remarks(patcher, model_options: dict) -> list[str]:
+def remarks(patcher, model_options: dict) -> list[Message]:
     """Why the flag changes nothing for this model on this machine, and what it is known to break."""
-    nothing = "FP16 accumulation changes nothing here: "
     limits = *_limits_of_gpu(running_model.device_of_patcher(patcher)), *_limits_of_model(patcher)
-    found = [nothing + why for why in limits]
+    found = [FP16("fp16-no-effect", why=why) for why in limits]
     if not found and _is_known_bad(patcher, model_options):
         found.append(KNOWN_BAD)
     return found
 
 
-def _limits_of_gpu(device: torch.device) -> Iterator[str]:
+def _limits_of_gpu(device: torch.device) -> Iterator[Message]:
     if device.type != "cuda" or torch.version.cuda is None:
-        made_for = "an AMD GPU" if device.type == "cuda" else device.type
-        yield f"it needs an NVIDIA GPU, and the model runs on {made_for}"
+        made_for = FP16("an-amd-gpu") if device.type == "cuda" else device.type
+        yield FP16("fp16-gpu", device=made_for)
     elif (capability := torch.cuda.get_device_capability(device)) < (7, 0):
         # ATen's CUDABlas.cpp asks for major 7 before it looks at the flag.
-        yield f"it needs a GPU of compute capability 7.0, got {capability[0]}.{capability[1]}"
+        yield FP16("fp16-capability", capability=f"{capability[0]}.{capability[1]}")
 
 
-def _limits_of_model(patcher) -> Iterator[str]:
+def _limits_of_model(patcher) -> Iterator[Message]:
     dtype = running_model.compute_dtype(patcher)
     if dtype is not torch.float16:
-        yield (
-            f"the model computes in {str(dtype).removeprefix('torch.')}, and only float16 is affected "
-            "(ComfyUI computes in float16 under --fp16-unet; some models overflow in it)"
-        )
+        yield FP16("fp16-dtype", dtype=str(dtype).removeprefix("torch."))
         return
     model = running_model.weights_of(patcher)
     packages = layers.packages_of(model)
     if "cublas_ops" in packages:
-        yield "cublas_ops is active, which accumulates in float16 by itself"
+        yield FP16("fp16-cublas-ops")
     if "fp8_ops" in packages:
-        yield "the model multiplies in float8 (--fast fp8_matrix_mult)"
+        yield FP16("fp16-fp8")
     if quantised := _quantised_share(model):
         yield quantised
 
 
-def _quantised_share(model: torch.nn.Module) -> str:
+def _quantised_share(model: torch.nn.Module) -> Message | None:
     """That nearly all of the model's weights are multiplied in a format of their own, which the flag does not
-    affect; empty where they are not."""
+    affect; None where they are not."""
     linears = layers.linears(model)
     own = layers.in_own_format(linears)
     if not own or _size(own) < NEARLY_ALL * _size(linears):
-        return ""
-    formats = ", ".join(sorted({layers.format_of(one) for one in own}))
-    return f"{len(own)} of the model's {len(linears)} linear layers multiply in {formats}"
+        return None
+    formats = tuple(sorted({layers.format_of(one) for one in own}))
+    return FP16("fp16-quantised", count=len(own), layers=len(linears), formats=formats)
 
 
 def _size(linears: list) -> int:
@@ -155,14 +150,14 @@ def _runs_sage(given: dict) -> bool:
     return bool(process.flags_that_are_on(["use_sage_attention"]))
 
 
-def _tell(node_id: str | None, found: list[str]) -> None:
+def _tell(node_id: str | None, found: list[Message]) -> None:
     """Shows on the node what was found, and logs what is new in it."""
     if found:
         code = "no-effect" if found[0] != KNOWN_BAD else "known-bad"
-        line = "on, changes nothing" if code == "no-effect" else "on"
-        messages.say(node_id, line, "\n".join(found), warnings=[Remark(code, one) for one in found])
+        line = FP16("fp16-on-no-effect") if code == "no-effect" else FP16("fp16-on")
+        messages.say(node_id, line, found, warnings=[Remark(code, one) for one in found])
     else:
-        messages.say(node_id, "on", "FP16 accumulation is on while this model runs")
+        messages.say(node_id, FP16("fp16-on"), [FP16("fp16-is-on")])
     new = [remark for remark in found if remark not in _said]
     if new:
         _said.update(new)

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from ..machine.message import Message, said
+
 log = logging.getLogger(__name__)
 
 KEPT_MESSAGES = 100
@@ -16,10 +18,10 @@ WARN, INFO = "warn", "info"
 
 _started = time.time()
 _lock = threading.Lock()
-_messages: "dict[tuple[str | None, str], Message]" = {}
+_messages: "dict[tuple[str | None, str], Shown]" = {}
 _notices: "deque[Notice]" = deque(maxlen=KEPT_NOTICES)
 # Called with every new message and notice.
-listeners: "list[Callable[[Message | Notice], None]]" = []
+listeners: "list[Callable[[Shown | Notice], None]]" = []
 
 
 @dataclass(frozen=True)
@@ -53,25 +55,25 @@ class Remark:
     """A reason for a warning mark on the node.
 
     Attributes:
-        code: What kind of warning, in kebab case.
+        code: What kind of warning, in kebab case; the text has a code of its own.
         text: A sentence for the user.
     """
 
     code: str
-    text: str
+    text: Message
 
     def as_data(self) -> dict:
         return {"code": self.code, "text": self.text}
 
 
 @dataclass(frozen=True)
-class Message:
+class Shown:
     """What one node shows until it says something else.
 
     Attributes:
         node_id: The node in the prompt.
         line: A few words that fit on the node.
-        text: Everything, in lines.
+        lines: Everything.
         busy: Something goes on that takes a while: measuring, compiling.
         warnings: What the user should look at.
         run: The number of the report's run that it is about.
@@ -80,22 +82,28 @@ class Message:
     """
 
     node_id: str
-    line: str
-    text: str
+    line: Message
+    lines: tuple[Message, ...]
     busy: bool = False
     warnings: tuple[Remark, ...] = ()
     run: int | None = None
     place: Place = field(default_factory=Place)
     time: float = field(default_factory=time.time)
 
+    @property
+    def text(self) -> str:
+        """All lines as one text."""
+        return "\n".join(self.lines)
+
     def as_data(self) -> dict:
-        """The message as JSON-ready values; fields are only ever added."""
+        """The same as JSON-ready values; fields are only ever added."""
         return {
             "node_id": self.node_id,
             "node_type": self.place.node_type,
             "workflow": self.place.workflow,
             "line": self.line,
             "text": self.text,
+            "said": said([self.line, *self.lines, *(one.text for one in self.warnings)]),
             "busy": self.busy,
             "warnings": [one.as_data() for one in self.warnings],
             "run": self.run,
@@ -115,7 +123,7 @@ class Notice:
     """
 
     kind: str
-    text: str
+    text: Message
     severity: str = WARN
     time: float = field(default_factory=time.time)
 
@@ -127,32 +135,33 @@ class Notice:
     def as_data(self) -> dict:
         """The notice as JSON-ready values; fields are only ever added."""
         facts = {"kind": self.kind, "severity": self.severity, "text": self.text, "time": self.time}
-        return {"id": self.id, **facts}
+        return {"id": self.id, **facts, "said": said([self.text])}
 
 
 def say(
     node_id: str | None,
-    line: str,
-    text: str = "",
+    line: Message,
+    lines: Iterable[Message] = (),
     *,
     busy: bool = False,
     warnings: Iterable[Remark] = (),
     run: int | None = None,
 ) -> None:
-    """Shows a line on a node; the text, where there is more to say, to whom looks closer."""
+    """Shows a line on a node; the lines, where there is more to say, to who looks closer."""
     if node_id is None:
         return
-    message = Message(node_id, line, text or line, busy, tuple(warnings), run, locate(node_id))
+    place = locate(node_id)
+    shown = Shown(node_id, line, tuple(lines) or (line,), busy, tuple(warnings), run, place)
     with _lock:
-        key = (message.place.workflow, node_id)
+        key = (place.workflow, node_id)
         _messages.pop(key, None)
-        _messages[key] = message
+        _messages[key] = shown
         while len(_messages) > KEPT_MESSAGES:
             del _messages[next(iter(_messages))]
-    _tell(message)
+    _tell(shown)
 
 
-def notice(kind: str, text: str, severity: str = WARN) -> None:
+def notice(kind: str, text: Message, severity: str = WARN) -> None:
     """Tells the user something once for each cause."""
     new = Notice(kind, text, severity)
     with _lock:
@@ -163,7 +172,7 @@ def notice(kind: str, text: str, severity: str = WARN) -> None:
 
 
 def messages() -> list[dict]:
-    """The last message of each node, oldest first."""
+    """What each node said last, oldest first."""
     with _lock:
         return [one.as_data() for one in _messages.values()]
 
@@ -174,7 +183,7 @@ def notices() -> list[dict]:
         return [one.as_data() for one in _notices]
 
 
-def _tell(new: "Message | Notice") -> None:
+def _tell(new: "Shown | Notice") -> None:
     for listener in list(listeners):
         try:
             listener(new)

@@ -12,6 +12,7 @@ import torch
 
 from ..kernels.call import ADDITIVE_MASK, BOOL_MASK, NO_MASK, Call
 from ..machine.reason import Reason
+from .catalogue import REASONS
 
 # Keywords whose meaning is honoured here. Any other may change the result, so such a call goes to the
 # host, which knows it.
@@ -110,15 +111,13 @@ def read(args: tuple, kwargs: dict) -> Arguments | None:
 def facts(given: Arguments, exact: bool) -> Call | Reason:
     """The facts of the call, or the reason for which only the host can make sense of it."""
     if given.unknown:
-        return Reason("unknown-argument", "arguments that SageKit knows", ", ".join(sorted(given.unknown)))
+        return REASONS("unknown-argument", arguments=tuple(sorted(given.unknown)))
     shapes = _shapes(given)
     if isinstance(shapes, Reason):
         return shapes
     q, k, v = given.q, given.k, given.v
     if not (q.dtype == k.dtype == v.dtype and q.device == k.device == v.device):
-        return Reason(
-            "mixed-inputs", "q, k, v of one dtype on one device", f"{q.dtype}, {k.dtype}, {v.dtype}"
-        )
+        return REASONS("mixed-inputs", dtypes=tuple(str(one.dtype) for one in (q, k, v)))
     mask = _mask_kind(given.mask, shapes, q.device)
     if isinstance(mask, Reason):
         return mask
@@ -141,8 +140,7 @@ def facts(given: Arguments, exact: bool) -> Call | Reason:
 def _shapes(given: Arguments) -> tuple[int, int, int, int, int, int] | Reason:
     """(batch, heads, kv_heads, q_len, kv_len, head_dim)."""
     q, k, v = (tuple(tensor.shape) for tensor in (given.q, given.k, given.v))
-    came = f"q {q}, k {k}, v {v}, heads {given.heads}"
-    odd = Reason("layout", "q, k, v of matching shapes", came)
+    odd = REASONS("layout", q=str(q), k=str(k), v=str(v), heads=str(given.heads))
     dims = 4 if given.skip_reshape else 3
     if not (len(q) == len(k) == len(v) == dims) or k != v or q[0] != k[0] or 0 in q + k:
         return odd
@@ -168,14 +166,14 @@ def _mask_kind(mask, shapes: tuple, device) -> str | Reason:
     full = (batch, 1, q_len, kv_len) if mask.ndim == 3 else (batch, heads, q_len, kv_len)
     padded = {2: (1, 1, *shape), 3: (shape[0], 1, *shape[1:]), 4: shape}.get(mask.ndim)
     if padded is None or any(size not in (1, whole) for size, whole in zip(padded, full, strict=True)):
-        return Reason("mask-shape", f"a mask that broadcasts to {full}", str(shape))
+        return REASONS("mask-shape", whole=str(full), shape=str(shape))
     if mask.device != device:
-        return Reason("mask-device", f"a mask on {device}", str(mask.device))
+        return REASONS("mask-device", device=str(device), mask_device=str(mask.device))
     if mask.dtype == torch.bool:
         return BOOL_MASK
     if mask.is_floating_point():
         return ADDITIVE_MASK
-    return Reason("mask-dtype", "a bool or floating-point mask", str(mask.dtype))
+    return REASONS("mask-dtype", dtype=str(mask.dtype))
 
 
 def _last_offset(tensor: torch.Tensor) -> int:

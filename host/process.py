@@ -43,6 +43,11 @@ def node_classes() -> dict[str, Any]:
     return classes
 
 
+def is_cancel(error: BaseException) -> bool:
+    """Whether an error is what ComfyUI raises for a cancel; by its name: importing it may wake the GPU."""
+    return type(error).__name__ == "InterruptProcessingException"
+
+
 def raise_if_cancelled() -> None:
     """Raises what ComfyUI raises where the user has cancelled; nothing without a ComfyUI."""
     management = sys.modules.get("comfy.model_management")

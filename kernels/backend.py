@@ -1,11 +1,13 @@
 """The declaration of a kernel: how to load it, what it takes, how wrong it may be, why it refuses."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..machine.message import Message
 from ..machine.reason import Reason
 from .call import NO_MASK, Call
+from .catalogue import MASKS, REASONS, WORDS
 from .gpus import Capabilities
 from .kinds import QUANTISED, Exact, Kind
 from .tensors import Mask, Scale, Tensor
@@ -119,46 +121,51 @@ class Backend:
 
     def _call_reasons(self, call: Call) -> Iterator[Reason]:
         if call.device != "cuda":
-            yield Reason("device", "cuda", call.device)
+            yield REASONS("device", device=call.device)
         elif self.capabilities is not None and call.capability not in self.capabilities:
-            yield Reason(
-                "capability", _any_of(map(_dotted, sorted(self.capabilities))), _dotted(call.capability)
-            )
+            served = tuple(map(_dotted, sorted(self.capabilities)))
+            yield REASONS("capability", capabilities=served, capability=_dotted(call.capability))
         if call.dtype not in self.dtypes:
-            yield Reason("dtype", _any_of(sorted(self.dtypes)), call.dtype)
+            yield REASONS("dtype", dtypes=tuple(sorted(self.dtypes)), dtype=call.dtype)
         if call.head_dim not in self.head_dims:
-            yield Reason("head-dim", f"head_dim {self.head_dims_text}", str(call.head_dim))
+            yield REASONS("head-dim", head_dims=_in_words(self.head_dims), head_dim=call.head_dim)
         if call.mask != NO_MASK and call.mask not in self.masks:
-            yield Reason("mask", _any_of([f"{m} mask" for m in sorted(self.masks)] or ["no mask"]), call.mask)
+            masks = tuple(MASKS[one] for one in sorted(self.masks)) or (MASKS[NO_MASK],)
+            yield REASONS("mask", masks=masks, mask=call.mask)
         if call.heads != call.kv_heads and not self.gqa:
-            yield Reason("gqa", "as many kv heads as heads", f"{call.heads} heads, {call.kv_heads} kv heads")
-        if not self.any_scale and not call.has_default_scale:
-            yield Reason("scale", "1 / sqrt(head_dim)", f"{call.scale:g}")
+            yield REASONS("gqa", heads=call.heads, kv_heads=call.kv_heads)
+        if call.scale is not None and not self.any_scale and not call.has_default_scale:
+            yield REASONS("scale", scale=call.scale)
         if call.needs_grad:
-            yield Reason("grad", "no gradient", "inputs that need one")
+            yield REASONS("grad")
         if call.needs_exact and not self.exact:
-            yield Reason("precision", "a call that may be quantised", "one that must be exact")
+            yield REASONS("precision")
         yield from self._size_reasons(call)
 
     def _size_reasons(self, call: Call) -> Iterator[Reason]:
         if -call.kv_len % self.kv_multiple > self.kv_padding * call.kv_len:
-            padding = f" or {self.kv_padding:.1%} less" if self.kv_padding else ""
-            yield Reason("kv-length", f"a multiple of {self.kv_multiple} keys{padding}", str(call.kv_len))
+            multiple = WORDS("multiple", factor=self.kv_multiple)
+            if self.kv_padding:
+                multiple = WORDS("multiple-padded", factor=self.kv_multiple, share=self.kv_padding)
+            yield REASONS("kv-length", multiple=multiple, keys=call.kv_len)
         if call.batch > self.max_batch:
-            yield Reason("batch", f"a batch of {self.max_batch} at most", str(call.batch))
+            yield REASONS("batch", limit=WORDS("batch-limit", limit=self.max_batch), batch=call.batch)
         elif self.max_batch_heads is not None and call.batch * call.heads > self.max_batch_heads:
-            yield Reason(
-                "batch", f"batch x heads {self.max_batch_heads} at most", str(call.batch * call.heads)
-            )
+            limit = WORDS("batch-heads-limit", limit=self.max_batch_heads)
+            yield REASONS("batch", limit=limit, batch=call.batch * call.heads)
         if self.offset_limit is not None and call.max_offset >= self.offset_limit:
-            yield Reason("offset", f"row offsets below {self.offset_limit}", str(call.max_offset))
+            yield REASONS("offset", limit=self.offset_limit, offset=call.max_offset)
         if self.unit_stride and not call.unit_stride:
-            yield Reason("stride", "a contiguous last dimension", "a strided one")
+            yield REASONS("stride")
 
 
 def _dotted(capability: tuple[int, int] | None) -> str:
-    return "none" if capability is None else f"{capability[0]}.{capability[1]}"
+    return WORDS("no-capability") if capability is None else f"{capability[0]}.{capability[1]}"
 
 
-def _any_of(values: Iterable[str]) -> str:
-    return " or ".join(values)
+def _in_words(sizes: range | frozenset[int]) -> Message:
+    if isinstance(sizes, frozenset):
+        return WORDS("one-of", numbers=tuple(sorted(sizes)))
+    if sizes.step == 1:
+        return WORDS("from-to", first=sizes[0], last=sizes[-1])
+    return WORDS("multiples", factor=sizes.step, last=sizes[-1])

@@ -8,7 +8,8 @@ raising at every call are.
 from ..machine import Installed, missing
 from ..machine.reason import Reason
 from .backend import Backend
-from .call import Call
+from .call import NO_MASK, Call
+from .catalogue import MASKS, REASONS
 from .families import in_comfyui
 from .kinds import EXACT, QUANTISED
 
@@ -17,9 +18,12 @@ class _AnyDevice(Backend):
     """Takes what ComfyUI would hand over: any device and size, no mask (ComfyUI keeps those)."""
 
     def reasons(self, call: Call) -> list[Reason]:
-        masked = [Reason("mask", "no mask", call.mask)] if call.mask not in ("none",) else []
-        grouped = [Reason("gqa", "as many kv heads", "fewer")] if call.heads != call.kv_heads else []
-        return [*self.machine, *masked, *grouped]
+        found = list(self.machine)
+        if call.mask != NO_MASK:
+            found.append(REASONS("mask", masks=(MASKS[NO_MASK],), mask=call.mask))
+        if call.heads != call.kv_heads:
+            found.append(REASONS("gqa", heads=call.heads, kv_heads=call.kv_heads))
+        return found
 
 
 def flags() -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..machine.reason import Reason
 from .backend import Backend
 from .call import Call
+from .catalogue import REASONS, WORDS
 from .kinds import Sparse
 
 # Largest relative L2 error against float32 attention, by what the user asked for. 16-bit kernels are at
@@ -34,9 +35,9 @@ class Candidate:
             reasons.append(self.unproven)
         if isinstance(self.backend.kind, Sparse):
             # No quality there is so far asks for one.
-            reasons.append(Reason("quality", "a kernel whose error no data can raise", "a sparse one"))
+            reasons.append(REASONS("quality", wanted=WORDS("one-not-sparse"), kernel=WORDS("sparse")))
         elif exact and not self.backend.exact:
-            reasons.append(Reason("quality", "a kernel that only rounds", "a quantised one"))
+            reasons.append(REASONS("quality", wanted=WORDS("one-that-rounds"), kernel=WORDS("quantised")))
         return reasons
 
 

@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..machine.message import Catalogue, Message
 from .facts import table
 
 
@@ -16,14 +17,21 @@ class Fault(NamedTuple):
             another try in the next run.
     """
 
-    text: str
+    text: Message
     curable: bool = False
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Catalogue:
+    """The lines of all faults."""
+    faults = table("symptoms")["compiling"]["faults"]
+    return Catalogue({f"compile-{name}": row["text"] for name, row in faults.items()})
 
 
 def fault(name: str) -> Fault:
     """The fault of this name."""
     row = table("symptoms")["compiling"]["faults"][name]
-    return Fault(row["text"], row["curable"])
+    return Fault(catalogue()(f"compile-{name}"), row["curable"])
 
 
 def fault_in(text: str) -> Fault | None:

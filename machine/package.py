@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .catalogue import REASONS
 from .module import Module, files_of, is_genuine, mapped_by_finders, names_in, place_of, stated_version
 from .reason import Reason
 from .sought import ALL_FILES, NO_FILES, Distribution, InSource
@@ -85,7 +86,7 @@ def user_site() -> str | None:
 def missing(packages: Installed, *names: str) -> tuple[Reason, ...]:
     """One reason for each of the names that is not installed; "a|b" is satisfied by either."""
     absent = [name for name in names if not any(one in packages for one in name.split("|"))]
-    return tuple(Reason("not-installed", name.replace("|", " or "), "nothing") for name in absent)
+    return tuple(REASONS("not-installed", packages=tuple(name.split("|"))) for name in absent)
 
 
 def read_packages(

@@ -80,7 +80,7 @@ def bench(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tupl
         time_kernel=time_kernel,
         answer=answer,
         error=error,
-        tell=lambda text: messages.say(patch.settings.node_id, text, busy=True),
+        tell=lambda line: messages.say(patch.settings.node_id, line, busy=True),
         stop_if_cancelled=raise_if_cancelled,
         free_memory=torch.cuda.empty_cache if device.type == "cuda" else lambda: None,
     )

@@ -5,12 +5,15 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ...check.catalogue import REASONS as REASONS_OF_THE_CHECK
 from ...kernels.backend import Backend, Kernel
 from ...kernels.call import Call
 from ...kernels.families import backends
 from ...kernels.faults import leaves_the_gpu_usable
 from ...kernels.select import Candidate, choose
+from ...machine.message import Message
 from ...machine.reason import Reason
+from ..catalogue import ATTENTION, REASONS
 from . import proofs
 from .settings import AUTO, OFF, Settings
 
@@ -84,7 +87,7 @@ class Kernels:
                 try:
                     self._kernels[backend.name] = backend.load()
                 except Exception as error:  # A broken wheel raises whatever it likes.
-                    reason = Reason("not-importable", "a working import", _in_words(error))
+                    reason = REASONS_OF_THE_CHECK("not-importable", error=_in_words(error))
                     self._unusable[backend.name] = reason
                     return reason
             return self._kernels[backend.name]
@@ -93,17 +96,16 @@ class Kernels:
         """Takes a kernel that raised out of use for the life of the process."""
         with self._lock:
             if self._kernels.pop(name, None) is not None:
-                self._unusable[name] = Reason("raised", "a kernel that runs", _in_words(error))
+                self._unusable[name] = REASONS("raised", error=_in_words(error))
                 self.changes += 1
 
     def reason_dropped(self, name: str) -> Reason:
         """Why a kernel that raised is out of use."""
-        return self._unusable.get(name, Reason("raised", "a kernel that runs", "one that raised"))
+        return self._unusable.get(name) or REASONS("raised", error=ATTENTION("raised-here"))
 
-    def why_dropped(self, name: str) -> str:
+    def why_dropped(self, name: str) -> Message:
         """What a user should know of a kernel that raised."""
-        reason = self.reason_dropped(name)
-        return f"{name} raised and is not used again until ComfyUI restarts ({reason.came})"
+        return ATTENTION("dropped", kernel=name, error=self.reason_dropped(name).came)
 
 
 @lru_cache(maxsize=1)
@@ -122,7 +124,7 @@ def plan(call: Call, settings: Settings, kernels: Kernels) -> Plan:
     elif settings.kernel in kernels.backends:
         considered = [kernels.backends[settings.kernel]]
     else:
-        needed = Reason("unknown-kernel", "a kernel that this version of SageKit knows", settings.kernel)
+        needed = REASONS("unknown-kernel", kernel=settings.kernel)
         return Plan(why=needed.code, call=call, passed_over=((settings.kernel, (needed,)),), exact=exact)
     candidates = [Candidate(one, kernels.unproven(one, call.gpu)) for one in considered]
     choice = choose(call, candidates, exact)

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import torch
 
 from ...check.reference import relative_error
+from ...machine.message import Message
+from ..catalogue import ATTENTION
 from . import accuracy
 from .report import Report
 
@@ -34,8 +36,8 @@ CLASS_SAMPLES = 8
 # What a sample weighs, against the one after it.
 _FADING = 0.8
 
-NOT_FINITE = "NaN or Inf"
-WRONG = "wrong values"
+NOT_FINITE = ATTENTION("not-finite")
+WRONG = ATTENTION("wrong-values")
 
 
 class Forward:
@@ -110,7 +112,7 @@ class Quarantine:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept_out: dict[tuple[str, str], str] = {}
+        self._kept_out: dict[tuple[str, str], Message] = {}
         self._everywhere = False
 
     @property
@@ -125,7 +127,7 @@ class Quarantine:
         """Whether a kernel may not run at any of the places."""
         return self._everywhere or any((kernel, place) in self._kept_out for place in places)
 
-    def add(self, kernel: str, place: str, cause: str) -> None:
+    def add(self, kernel: str, place: str, cause: Message) -> None:
         with self._lock:
             self._kept_out.setdefault((kernel, place), cause)
 
@@ -133,18 +135,19 @@ class Quarantine:
         """No quantised kernel runs anywhere any more."""
         self._everywhere = True
 
-    def in_words(self) -> str:
+    def in_words(self) -> Message:
         """Which kernels, why and where."""
         if self._everywhere:
-            return "quantised kernels run no more for this model, to which they gave NaN, Inf or wrong values"
+            return ATTENTION("kept-out-everywhere")
         with self._lock:
             kept_out = dict(self._kept_out)
-        kernels = ", ".join(sorted({kernel for kernel, _ in kept_out}))
-        causes = " and ".join(sorted(set(kept_out.values())))
-        places = sorted({place for _, place in kept_out})
-        more = f" and {len(places) - _PLACES_TOLD} more" if len(places) > _PLACES_TOLD else ""
-        told = ", ".join(places[:_PLACES_TOLD]) + more
-        return f"{kernels} gave {causes} and runs no more for this model in {told}"
+        kernels = tuple(sorted({kernel for kernel, _ in kept_out}))
+        causes = tuple(sorted(set(kept_out.values())))
+        places = tuple(sorted({place for _, place in kept_out}))
+        facts = {"kernels": kernels, "causes": causes, "places": places[:_PLACES_TOLD]}
+        if len(places) > _PLACES_TOLD:
+            return ATTENTION("kept-out-more", more=len(places) - _PLACES_TOLD, **facts)
+        return ATTENTION("kept-out", **facts)
 
 
 _quarantines: "weakref.WeakKeyDictionary[torch.nn.Module, dict[float, Quarantine]]" = (
@@ -206,7 +209,7 @@ class Guard:
         if not self.is_clear and not self._has_told:
             self._tell(self._quarantine.in_words())
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: Message) -> None:
         self._has_told = True
         self._report.note(text, _NOTE)
 
@@ -282,22 +285,16 @@ class Guard:
         if not forward.calls:
             # Whoever answered had the first run's answer at hand, as node packs have that cache steps.
             self._quarantine.add_all()
-            self._tell(
-                "quantised kernels gave NaN, Inf or wrong values, and another node, which keeps answers, did "
-                "not let the step be run again; this model stays exact"
-            )
+            self._tell(ATTENTION("answers-kept"))
         elif self.found() > found_before:
-            self._tell(f"{self._quarantine.in_words()}; the step was run again with exact attention")
+            self._tell(ATTENTION("run-again", finding=self._quarantine.in_words()))
         elif all(is_finite(one) for one in out):
             # No kernel fails by itself and together they do: float16 models near their limit.
             self._quarantine.add_all()
-            self._tell(
-                "quantised kernels together led to NaN or Inf; the step was run again with exact attention, "
-                "and this model stays exact"
-            )
+            self._tell(ATTENTION("broken-together"))
         else:
             self.watches = False
-            self._tell("the model gives NaN or Inf with exact attention, too: not a kernel's doing")
+            self._tell(ATTENTION("broken-by-itself"))
 
     def _drifts_away(self, kernel: str, place: str, group: str, off: float, size: float) -> bool:
         """Takes one sample in; whether its kernel is kept out of a place from now on."""
@@ -307,7 +304,7 @@ class Guard:
                 drift = self._drifts.setdefault((kernel, where), Drift())
             error = drift.add(off, size)
             if drift.samples >= enough and error > self._budget and not self.keeps_out(kernel, where):
-                self._quarantine.add(kernel, where, f"errors above {self._budget:g}")
+                self._quarantine.add(kernel, where, ATTENTION("errors-above", budget=self._budget))
                 found = True
             if place == group:
                 break

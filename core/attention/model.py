@@ -8,6 +8,7 @@ import torch
 from ...host import compiled_before, running_model, wrappers
 from ...host.compiled_before import GRAPHS
 from ...host.options import OVERRIDE_KEY, of_model, own_of_model, with_innermost
+from ...host.process import is_cancel
 from ...host.wrappers import Forward
 from . import graph
 from .dispatch import kernels_of_this_process
@@ -89,14 +90,15 @@ def _around_sampling(patch: Patch) -> Callable:
             return executor(*args, **kwargs)
         _begin(patch, wrappers.sampled(executor))
         patch.samplings += 1
-        failed = True
+        failed = cancelled = False
         try:
-            out = executor(*args, **kwargs)
-            failed = False
-            return out
+            return executor(*args, **kwargs)
+        except BaseException as error:
+            failed, cancelled = True, is_cancel(error)
+            raise
         finally:
             patch.samplings -= 1
-            patch.report.end(failed)
+            patch.report.end(failed, cancelled)
             TIMES.save()
 
     return wrapper

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from ...host.arguments import Arguments, facts
+from ...machine.message import Message
 from ...machine.reason import Reason
+from ..catalogue import ATTENTION
 from . import dispatch, graph
 from .dispatch import Kernels, Plan
 from .guard import Guard, Quarantine
@@ -107,9 +110,7 @@ class Patch:
             return True  # In a graph traced for a node without such a limit, which does not know the block.
         index, total = options.get("block_index"), options.get("total_blocks")
         if index is None or total is None:
-            self.report.note(
-                "exact_first_blocks and exact_last_blocks do nothing: this model numbers no blocks", NO_BLOCKS
-            )
+            self.report.note(ATTENTION("no-numbered-blocks"), NO_BLOCKS)
             return False
         kind = options.get("block_type")
         begins = not (kind == "single" and "double_blocks" in self.block_lists)
@@ -118,17 +119,23 @@ class Patch:
         return (begins and index < first) or (ends and index >= total - last)
 
 
-def place(plan: Plan, options: dict) -> str:
+def place(plan: Plan, options: dict) -> Message:
     """Where in the model a call is: its block, what it looks like where blocks have no number, or its number
     in a compiled graph, which knows neither."""
     if number := graph.call_number(options):
-        return f"attention call {number}"
+        return _in_words("place-call", number=number)
     index, kind = options.get("block_index"), options.get("block_type")
     if index is None or options.get("total_blocks") is None:
         return group(plan)
-    return f"{kind} block {index}" if kind else f"block {index}"
+    if kind:
+        return _in_words("place-block-of-kind", kind=kind, number=index)
+    return _in_words("place-block", number=index)
 
 
-def group(plan: Plan) -> str:
+def group(plan: Plan) -> Message:
     """The class of calls, in words."""
-    return f"calls of {plan.call}"
+    return _in_words("place-calls", call=str(plan.call))
+
+
+# A call of a model out of which the guard keeps a kernel asks every time.
+_in_words = lru_cache(maxsize=4096)(ATTENTION)

@@ -15,10 +15,11 @@ from ...kernels.backend import Backend
 from ...kernels.families import backends
 from ...machine import Environment
 from ...machine.reason import Reason
+from ..catalogue import REASONS
 
 log = logging.getLogger(__name__)
 
-UNCHECKED = Reason("unchecked", "a kernel check that it passes", "none yet")
+UNCHECKED = REASONS("unchecked")
 
 
 class Proofs:

@@ -5,11 +5,14 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ...kernels.families import backends
+from ...machine.message import Message, as_message, said
+from ...machine.reason import Reason
 from .. import messages
+from ..catalogue import ATTENTION
 from ..messages import Place, Remark
 from .dispatch import Plan
 from .routes import TIMES
@@ -42,6 +45,7 @@ class Run:
         counts: Calls per class of calls.
         notes: What a user should know besides, by what it is about, "guard" or "dropped:a kernel".
         failed: It was cancelled or raised.
+        cancelled: The former.
         number: Counts up in this process.
         place: Where its node is.
     """
@@ -51,8 +55,9 @@ class Run:
     started: float = field(default_factory=time.time)
     seconds: float | None = None
     counts: Counter = field(default_factory=Counter)
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Message] = field(default_factory=dict)
     failed: bool = False
+    cancelled: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
     place: Place = field(default_factory=Place)
 
@@ -89,15 +94,39 @@ class Run:
         saved = self.seconds_saved()
         return None if saved is None or not self.seconds else (self.seconds + saved) / self.seconds
 
-    def line(self) -> str:
-        """The run in a few words: "sage2-int8-fp8 1,140 | sdpa-cudnn 60 | 1.25x"."""
+    @property
+    def state(self) -> str:
+        """ "running", "done", "failed" or "cancelled"."""
+        if self.seconds is None:
+            return "running"
+        return "cancelled" if self.cancelled else "failed" if self.failed else "done"
+
+    def line(self) -> Message:
+        """The run in a few words: "sage2-int8-fp8 1,140 | sdpa-cudnn 60 | 1.25x", or how far it came."""
+        if self.failed:
+            return self._broken_off()
         if not self.counts:
-            return "not reached"
-        parts = [f"{name} {calls:,}" for name, calls in self.kernels().items()]
-        if others := sum(self.fallbacks().values()):
-            parts.append(f"ComfyUI {others:,}")
+            return ATTENTION("not-reached")
+        parts = self._calls_of_kernels()
         gain = self.gain()
-        return " | ".join([*parts, f"{gain:.2f}x"] if gain and self.kernels() else parts)
+        if others := sum(self.fallbacks().values()):
+            parts.append(ATTENTION("own-calls", calls=others))
+        if gain and self.kernels():
+            parts.append(ATTENTION("gain", gain=gain))
+        return ATTENTION("run-line", parts=tuple(parts))
+
+    def _broken_off(self) -> Message:
+        """How far a run came that was cancelled or raised."""
+        if self.cancelled:
+            return (
+                ATTENTION("run-cancelled-after", calls=self.calls)
+                if self.calls
+                else ATTENTION("run-cancelled")
+            )
+        return ATTENTION("run-failed-after", calls=self.calls) if self.calls else ATTENTION("run-failed")
+
+    def _calls_of_kernels(self) -> list[Message]:
+        return [ATTENTION("kernel-calls", kernel=name, calls=calls) for name, calls in self.kernels().items()]
 
     def warnings(self) -> list[Remark]:
         """The notes, and that no call came, as reasons for a warning mark."""
@@ -106,17 +135,20 @@ class Run:
             found.insert(0, Remark(NOT_REACHED, self.summary()))
         return found
 
-    def summary(self) -> str:
+    def summary(self) -> Message:
         """The run in one line."""
         if not self.counts:
-            return "patch not reached: no attention call of this model came here"
-        parts = [f"{name} {calls:,}" for name, calls in self.kernels().items()]
+            return self._broken_off() if self.failed else ATTENTION("no-call-came")
+        parts = self._calls_of_kernels()
         if fallbacks := self.fallbacks():
-            reasons = ", ".join(f"{code} {calls:,}" for code, calls in fallbacks.items())
-            parts.append(f"ComfyUI's own {sum(fallbacks.values()):,} ({reasons})")
+            reasons = tuple(
+                ATTENTION("reason-calls", reason=code, calls=calls) for code, calls in fallbacks.items()
+            )
+            parts.append(ATTENTION("own-calls-by-reason", calls=sum(fallbacks.values()), reasons=reasons))
         saved = self.seconds_saved()
-        gain = f"; attention took about {saved:.1f} s less" if saved and saved >= 0.05 else ""
-        return "calls: " + ", ".join(parts) + gain
+        if saved and saved >= 0.05:
+            return ATTENTION("run-summary-less", parts=tuple(parts), seconds=saved)
+        return ATTENTION("run-summary", parts=tuple(parts))
 
     def as_data(self) -> dict:
         """The run as JSON-ready values; fields are only ever added."""
@@ -129,6 +161,7 @@ class Run:
             "kernel": self.settings.kernel,
             "quality": self.settings.quality,
             "started": self.started,
+            "state": self.state,
             "seconds": self.seconds,
             "kernels": self.kernels(),
             "fallbacks": self.fallbacks(),
@@ -139,7 +172,16 @@ class Run:
             "notes": list(self.notes.values()),
             "warnings": [one.as_data() for one in self.warnings()],
             "classes": self._classes(),
+            "said": said(self._all_said()),
         }
+
+    def _all_said(self) -> Iterator[Message | Reason]:
+        """Whatever of the above is a sentence."""
+        yield from (self.line(), self.summary(), *self.notes.values())
+        yield from (one.text for one in self.warnings())
+        for plan in self.counts:
+            for _, reasons in plan.passed_over:
+                yield from reasons
 
     def _classes(self) -> list[dict]:
         """Calls by what they look like and what was done with them, most first."""
@@ -196,19 +238,19 @@ class Report:
             _running.pop(next(iter(_running)), None)
         return run
 
-    def note(self, text: str, about: str) -> None:
+    def note(self, text: Message, about: str) -> None:
         """Adds a remark to the run that is open; a later one about the same replaces it."""
         with self._lock:
             if self.open is not None:
                 self.open.notes[about] = text
 
-    def end(self, failed: bool = False) -> None:
+    def end(self, failed: bool = False, cancelled: bool = False) -> None:
         """Closes the run that is open, tells it to the log and the node, and keeps it."""
         with self._lock:
             run, self.open = self.open, None
         if run is None:
             return
-        run.failed = failed
+        run.failed, run.cancelled = failed or cancelled, cancelled
         run.seconds = round(time.time() - run.started, 3)
         if reasons := _why_not(run):
             run.notes[NAMED] = reasons
@@ -236,20 +278,25 @@ def running() -> list[dict]:
     return [run.as_data() for run in copies]
 
 
-def _why_not(run: Run) -> str:
-    """Why the kernel that was named ran nowhere; empty where it ran or none was named."""
+def _why_not(run: Run) -> Message | None:
+    """Why the kernel that was named ran nowhere; None where it ran or none was named."""
     named = run.settings.kernel
     if named in (AUTO, OFF) or named in run.kernels():
-        return ""
-    reasons: dict[str, None] = {}
+        return None
+    reasons: dict[Message, None] = {}
     for plan in run.counts:
         if plan.why == "guard":
             continue  # The guard has said it in its own words.
         for name, passed_over in plan.passed_over:
-            reasons.update((reason.with_code, None) for reason in passed_over if name == named)
+            reasons.update((_coded(reason), None) for reason in passed_over if name == named)
     if not reasons:
-        return ""
-    return f"{named} did not run ({'; '.join(reasons)}); ComfyUI's own attention ran instead"
+        return None
+    return ATTENTION("named-kernel-did-not-run", kernel=named, reasons=tuple(reasons))
+
+
+def _coded(reason: Reason) -> Message:
+    """The reason with its code in front."""
+    return ATTENTION("coded-reason", reason_code=reason.code, reason=as_message(reason) or str(reason))
 
 
 def _times_of_kernels(plan: Plan) -> dict[str, float]:
@@ -267,12 +314,12 @@ def _tell(run: Run) -> None:
     if new:
         _said.update(new)
         log.warning("SageKit: %s", ". ".join(new))
-    text = "\n".join([run.summary(), *notes])
-    messages.say(run.settings.node_id, run.line(), text, warnings=run.warnings(), run=run.number)
+    lines = [run.summary(), *notes]
+    messages.say(run.settings.node_id, run.line(), lines, warnings=run.warnings(), run=run.number)
     for listener in list(listeners):
         try:
             listener(run)
         except Exception:  # Nobody hears it: no reason to stop a run.
             log.debug("a run was not passed on", exc_info=True)
     if GUARD in run.notes:
-        messages.notice("guard", f"{run.model}: {run.notes[GUARD]}")
+        messages.notice("guard", ATTENTION("guard-notice", model=run.model, finding=run.notes[GUARD]))

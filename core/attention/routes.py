@@ -14,7 +14,9 @@ from typing import Any
 
 from ...kernels.faults import is_out_of_memory
 from ...machine import json_file
+from ...machine.message import Message
 from ...machine.reason import Reason
+from ..catalogue import ATTENTION, REASONS
 from .dispatch import Kernels, Plan
 from .settings import AUTO, Settings
 
@@ -53,7 +55,7 @@ class Bench:
     time_kernel: Callable[[Plan, float], float | None]
     answer: Callable[[Plan], Any]
     error: Callable[[Any], float]
-    tell: Callable[[str], None]
+    tell: Callable[[Message], None]
     stop_if_cancelled: Callable[[], None]
     free_memory: Callable[[], None]
 
@@ -212,14 +214,14 @@ def _measured(plan: Plan, missing, known: Mapping[str, float], bench: Bench, pas
         if time.monotonic() - begin > LIMIT:
             passed_over[backend.name] = (_NO_TIME,)
             continue
-        size = f"{plan.call.q_len} x {plan.call.kv_len}"
-        bench.tell(f"measuring attention: {number} of {len(missing)} kernels, {size}")
+        lengths = {"q_len": plan.call.q_len, "kv_len": plan.call.kv_len}
+        bench.tell(ATTENTION("measuring", number=number, count=len(missing), **lengths))
         reason = _OUT_OF_MEMORY
         taken = None
         try:
             tried = replace(plan, name=backend.name, kernel=kernel, candidates=())
             taken = bench.time_kernel(tried, min([*known.values(), *found.values()]))
-            reason = Reason("raised", "a kernel that runs", "one that raised while it was measured")
+            reason = REASONS("raised", error=ATTENTION("raised-in-measuring"))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -231,10 +233,8 @@ def _measured(plan: Plan, missing, known: Mapping[str, float], bench: Bench, pas
     return found
 
 
-_OUT_OF_MEMORY = Reason("out-of-memory", "memory for its work space", "a GPU that is full")
-_NO_TIME = Reason(
-    "unmeasured", f"its turn within {LIMIT:g} s of measuring", "no time left; next start goes on"
-)
+_OUT_OF_MEMORY = REASONS("out-of-memory")
+_NO_TIME = REASONS("unmeasured", limit=LIMIT)
 
 
 def _best(candidates: Mapping, known: Mapping[str, float], host: float | None) -> str:
@@ -260,10 +260,13 @@ def _tried(plan: Plan, settings: Settings, kernels: Kernels, bench: Bench):
         return None, None, _OUT_OF_MEMORY
     if error <= settings.budget:
         return out, error, None
-    return None, None, Reason("error", f"an error of {settings.budget:g} at most", f"{error:.2g}")
+    return None, None, REASONS("error", budget=settings.budget, error=error)
 
 
 def _slower(candidates: Mapping, known: Mapping[str, float], winner: str) -> dict[str, tuple[Reason, ...]]:
     """Why each of the others was not chosen."""
-    needed = f"less time than {winner} ({known.get(winner, 0.0):.3g} ms)"
-    return {name: (Reason("slower", needed, f"{known.get(name, 0.0):.3g} ms"),) for name in candidates}
+    best = known.get(winner, 0.0)
+    return {
+        name: (REASONS("slower", winner=winner, best=best, milliseconds=known.get(name, 0.0)),)
+        for name in candidates
+    }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ...machine.message import Message
 from .blocks import Kind, find_blocks, kind_of
 from .inductor import inductor
 from .settings import DYNAMIC, Settings
@@ -54,7 +55,7 @@ class Compiled:
     """
 
     settings: Settings
-    failed: dict[object, str] = field(default_factory=dict)
+    failed: dict[object, Message] = field(default_factory=dict)
     _functions: dict[tuple[Kind, bool], tuple[Callable, Sizes]] = field(default_factory=dict)
 
     def modules(self, network: torch.nn.Module) -> list[torch.nn.Module]:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import torch
 
-from ...host.process import folders
+from ...host.process import folders, is_cancel
 from ...kernels.faults import REFUSED_BY_CUBLAS, leaves_the_gpu_usable
 from ...knowledge.compiling import Fault, fault, fault_in
 from ...knowledge.prose import known
 from ...knowledge.tables import dotted, numbers
+from ...machine.message import Message
+from ..catalogue import COMPILE
 from .settings import Settings
 
 # What inductor and Triton add to the cache folder: folders, a hash of 52, and the longest kernel names.
@@ -28,8 +30,8 @@ _COMPILING = ("_dynamo/convert_frame.py", "_inductor/compile_fx.py", "_inductor/
 _ERRORS_OF = ("torch._dynamo", "torch._inductor", "triton", "torch.fx.experimental", "torch._functorch")
 
 
-def why_not(settings: Settings, device: torch.device, dtypes: Iterable[torch.dtype]) -> str:
-    """Why compiling cannot work here, with the fix; empty where nothing speaks against it.
+def why_not(settings: Settings, device: torch.device, dtypes: Iterable[torch.dtype]) -> Message | None:
+    """Why compiling cannot work here, with the fix; None where nothing speaks against it.
 
     Args:
         settings: What the node asked for; only inductor needs compilers.
@@ -37,17 +39,14 @@ def why_not(settings: Settings, device: torch.device, dtypes: Iterable[torch.dty
         dtypes: Those of the weights to be compiled.
     """
     if settings.backend != "inductor":
-        return ""
+        return None
     if device.type == "cuda" and torch.version.cuda is not None:
         capability = torch.cuda.get_device_capability(device)
         oldest, fp8 = known()["triton_gpu"], known()["fp8_gpu"]
         if capability < numbers(oldest):
-            return f"Triton needs compute capability {oldest}, got {dotted(capability)}"
+            return COMPILE("triton-capability", oldest=oldest, capability=dotted(capability))
         if torch.float8_e4m3fn in set(dtypes) and capability < numbers(fp8) and not _emulates_fp8():
-            return (
-                f"Triton compiles float8_e4m3fn weights for compute capability {fp8} and newer, got "
-                f"{dotted(capability)}; load float8_e5m2 or 16-bit weights"
-            )
+            return COMPILE("triton-fp8-capability", oldest=fp8, capability=dotted(capability))
     return _missing_tools(device.type)
 
 
@@ -55,15 +54,15 @@ def why_not(settings: Settings, device: torch.device, dtypes: Iterable[torch.dty
 _complete: set[str] = set()
 
 
-def _missing_tools(device: str) -> str:
+def _missing_tools(device: str) -> Message | None:
     if device not in _complete:
         if missing := _find_missing(device):
             return missing
         _complete.add(device)
-    return ""
+    return None
 
 
-def _find_missing(device: str) -> str:
+def _find_missing(device: str) -> Message | None:
     if device == "cuda":
         if not _has_triton():
             return fault("triton").text
@@ -74,7 +73,7 @@ def _find_missing(device: str) -> str:
         return fault("compiler").text
     if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
         return fault("headers").text
-    return ""
+    return None
 
 
 def _has_triton() -> bool:
@@ -120,7 +119,7 @@ def is_of_compiling(error: BaseException) -> bool:
     chain = list(_chain(error))
     if not all(leaves_the_gpu_usable(one) for one in chain):
         return False
-    if any(type(one).__name__ == "InterruptProcessingException" for one in chain):
+    if any(map(is_cancel, chain)):
         return False
     # Compiled code asks of cuBLAS what the model itself does not: GELU in a multiplication.
     if any(type(one).__module__.startswith(_ERRORS_OF) or REFUSED_BY_CUBLAS in str(one) for one in chain):
@@ -142,7 +141,8 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
 def fault_of(error: BaseException) -> Fault:
     """What an error of compiling comes from; for an unknown one, its own first line."""
     text = "\n".join(f"{type(one).__name__}: {one}" for one in _chain(error))
-    return fault_in(text) or Fault(next((line.strip() for line in text.splitlines() if line.strip()), text))
+    first = next((line.strip() for line in text.splitlines() if line.strip()), text)
+    return fault_in(text) or Fault(COMPILE("compiler-error", error=first))
 
 
 def cache_folder(named: str | None) -> Path | None:

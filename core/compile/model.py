@@ -12,6 +12,8 @@ import torch
 from ...host import layers, options, running_model, wrappers
 from ...host.foreign import inside_blocks, with_override_outside
 from ...host.wrappers import Forward
+from ...machine.message import Message
+from ..catalogue import COMPILE
 from ..switch import Switch
 from . import machine
 from .compiled import Compiled, compiled_of, is_replaced, swapped_in
@@ -26,7 +28,6 @@ KWARGS_KEY = "torch_compile_kwargs"
 _CACHE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 OTHER_SETTING = "other-setting"
-DYNAMIC_VRAM_OFF = "dynamic VRAM is off for this model: compiled blocks need their weights in place"
 
 _said: set[str] = set()
 # The model that ComfyUI loads without dynamic VRAM for one that has it, so that it is loaded once.
@@ -66,12 +67,12 @@ def _without_dynamic_vram(model):
     try:
         patched, _static[weights] = running_model.without_dynamic_vram(model, _static.get(weights))
     except RuntimeError as error:
-        why = f"runs uncompiled: dynamic VRAM cannot be switched off for it ({error})"
-        return model.clone(), {why: UNCOMPILED}
-    return patched, {DYNAMIC_VRAM_OFF: ""}
+        why = COMPILE("dynamic-vram-stays", error=str(error))
+        return model.clone(), {COMPILE("runs-uncompiled", why=why): UNCOMPILED}
+    return patched, {COMPILE("dynamic-vram-off"): ""}
 
 
-def _around_sampling(forward: Callable, watch: Watch, remarks: dict[str, str]) -> Callable:
+def _around_sampling(forward: Callable, watch: Watch, remarks: dict[Message, str]) -> Callable:
     """A wrapper around a sampling run: says at its end what was compiled and what was not."""
 
     def wrapper(executor, *args, **kwargs):
@@ -110,7 +111,8 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
         choice = _choice(compiled, forward, watch) if compiled else None
         if choice is None or not choice.forwards:
             return forward(forward.options)
-        watch.compiles("the model" if compiled.settings.is_whole else f"{len(choice.forwards)} blocks")
+        blocks = COMPILE("blocks", count=len(choice.forwards))
+        watch.compiles(COMPILE("whole-model") if compiled.settings.is_whole else blocks)
         # Whatever the first try does to the lists and options, the second starts from what was given.
         control, kept = _copied(forward.control), _copied(forward.options)
         try:
@@ -124,7 +126,7 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
             compiled.failed[choice.circumstances] = fault.text
         # Once in a run is enough: the next step would spend as long on failing.
         watch.settle(compiled, replace(choice, forwards=[]))
-        watch.note(f"runs uncompiled: {fault.text}")
+        watch.note(COMPILE("runs-uncompiled", why=fault.text))
         return forward.go_on(control, kept)
 
     wrapper = wrappers.reading_forward(run_compiled)
@@ -155,10 +157,8 @@ def _choice(compiled: Compiled, forward: Forward, watch: Watch) -> _Choice | Non
     if patcher is not None and running_model.has_dynamic_vram(patcher):
         return None
     if not compiled.settings.is_whole and (names := inside_blocks(forward.options)):
-        watch.note(
-            f"runs uncompiled: another node runs {', '.join(names)} inside the blocks, which a graph would "
-            "go on running as it saw them first"
-        )
+        why = COMPILE("patched-inside", patches=tuple(names))
+        watch.note(COMPILE("runs-uncompiled", why=why))
         return None
     choice = watch.once(compiled, lambda: _choose(compiled, forward, watch))
     if choice.forwards and choice.resident != running_model.resident_bytes(forward.model):
@@ -170,9 +170,9 @@ def _choice(compiled: Compiled, forward: Forward, watch: Watch) -> _Choice | Non
 
 def _choose(compiled: Compiled, forward: Forward, watch: Watch) -> _Choice:
     circumstances = _circumstances(forward)
-    why, modules = compiled.failed.get(circumstances, ""), []
+    why, modules = compiled.failed.get(circumstances), []
     if why:
-        watch.note(f"runs uncompiled: {why}")
+        watch.note(COMPILE("runs-uncompiled", why=why))
     else:
         modules = _modules(compiled, forward.model, watch)
     count, folder = len(modules), None
@@ -201,24 +201,19 @@ def _modules(compiled: Compiled, model: torch.nn.Module, watch: Watch) -> list[t
     """The modules to compile in this run: those that are found, whole, in place and on the model's device."""
     found = compiled.modules(running_model.network_of(model))
     if not found:
-        watch.note("runs uncompiled: no blocks found in this model; try compile: whole model")
+        watch.note(COMPILE("runs-uncompiled", why=COMPILE("no-blocks-found")))
         return []
     device = running_model.device_of(model)
     dtypes = {weight.dtype for module in found for weight in module.parameters()}
     if why := machine.why_not(compiled.settings, device, dtypes):
-        watch.note(f"runs uncompiled: {why}")
+        watch.note(COMPILE("runs-uncompiled", why=why))
         return []
     own = [module for module in found if not is_replaced(module)]
     if len(own) < len(found):
-        watch.note(
-            f"{len(found) - len(own)} of {len(found)} blocks run uncompiled: another node replaced them"
-        )
+        watch.note(COMPILE("blocks-replaced", count=len(found) - len(own), blocks=len(found)))
     resident = [module for module in own if layers.is_in_place(module, device)]
     if len(resident) < len(own):
-        watch.note(
-            f"{len(own) - len(resident)} of {len(found)} blocks run uncompiled: their weights do not fit on "
-            "the GPU and are brought in for each step"
-        )
+        watch.note(COMPILE("blocks-not-resident", count=len(own) - len(resident), blocks=len(found)))
     return resident
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from ...machine.message import Message
+from ..catalogue import COMPILE
+
 BLOCKS = "blocks"
 WHOLE = "whole model"
 DYNAMIC = {"auto": None, "true": True, "false": False}
@@ -9,9 +12,6 @@ DYNAMIC = {"auto": None, "true": True, "false": False}
 BACKENDS = ("inductor", "eager")
 MODES = ("default", "max-autotune-no-cudagraphs")
 _WITHOUT_CUDA_GRAPHS = {"reduce-overhead": "default", "max-autotune": "max-autotune-no-cudagraphs"}
-_CUDA_GRAPHS = (
-    "a CUDA graph replays what it recorded, so that attention in it could not be guarded or switched off"
-)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Settings:
         return self.compile == WHOLE
 
 
-def understood(asked: Settings) -> tuple[Settings, list[str]]:
+def understood(asked: Settings) -> tuple[Settings, list[Message]]:
     """The settings that run for those asked for, and a sentence for each that is another.
 
     A workflow may come from another version, from KJNodes or from a program, with names that mean nothing
@@ -51,16 +51,20 @@ def understood(asked: Settings) -> tuple[Settings, list[str]]:
         "backend": asked.backend if _is_backend(asked.backend) else BACKENDS[0],
         "mode": asked.mode if _is_mode(asked.mode) else MODES[0],
     }
-    why = dict.fromkeys(runs, "is not known here")
+    without_cuda_graphs = set()
     # A backend that only records CUDA graphs is asked for to spare launches; inductor spares them by fusing.
     if asked.backend == "cudagraphs":
-        runs["backend"], why["backend"] = "inductor", f"is not used: {_CUDA_GRAPHS}"
+        runs["backend"] = "inductor"
+        without_cuda_graphs.add("backend")
     if asked.mode in _WITHOUT_CUDA_GRAPHS:
-        runs["mode"], why["mode"] = _WITHOUT_CUDA_GRAPHS[asked.mode], f"is not used: {_CUDA_GRAPHS}"
+        runs["mode"] = _WITHOUT_CUDA_GRAPHS[asked.mode]
+        without_cuda_graphs.add("mode")
+    others = {name: value for name, value in runs.items() if value != getattr(asked, name)}
     return replace(asked, **runs), [
-        f"{name} {getattr(asked, name)} {why[name]}; {value} runs instead"
-        for name, value in runs.items()
-        if value != getattr(asked, name)
+        COMPILE("no-cuda-graphs", name=name, value=getattr(asked, name), runs=value)
+        if name in without_cuda_graphs
+        else COMPILE("unknown-setting", name=name, value=getattr(asked, name), runs=value)
+        for name, value in others.items()
     ]
 
 

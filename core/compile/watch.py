@@ -12,7 +12,9 @@ import torch
 
 from ...host.options import KEY as OPTIONS_KEY
 from ...host.process import raise_if_cancelled
+from ...machine.message import Message
 from .. import messages
+from ..catalogue import COMPILE
 from ..messages import Remark
 from .sizes import Sizes
 
@@ -31,7 +33,7 @@ class Watch:
 
     def __init__(self, node_id: str | None) -> None:
         self.node_id = node_id
-        self.notes: dict[str, str] = {}
+        self.notes: dict[Message, str] = {}
         # Threads in which something was compiled since they last looked for a cancel.
         self._compiled_in: set[int] = set()
         self.begin()
@@ -41,7 +43,8 @@ class Watch:
         self.notes.clear()
         self._seconds = 0.0
         self._before = _counters()
-        self._at = self._what = ""
+        self._at: Message | None = None
+        self._what: Message | None = None
         self._chosen: dict[object, Any] = {}
 
     def once(self, about: object, choose: Callable[[], Any]) -> Any:
@@ -58,7 +61,7 @@ class Watch:
         """The next forward chooses anew."""
         self._chosen.clear()
 
-    def compiles(self, what: str) -> None:
+    def compiles(self, what: Message) -> None:
         """Notes what runs compiled, for the summary."""
         self._what = what
 
@@ -67,7 +70,7 @@ class Watch:
 
         torch cannot be stopped in the middle of a graph; the next chance is when it is done.
         """
-        at = f"block {number + 1} of {total}" if total > 1 else "the model"
+        at = COMPILE("block-of", number=number + 1, count=total) if total > 1 else COMPILE("whole-model")
         fitting = sizes.fitting
 
         def forward(*args, **kwargs):
@@ -122,43 +125,45 @@ class Watch:
             self._compiled_in.discard(thread)
             ticker.stop()
 
-    def note(self, text: str, code: str = UNCOMPILED) -> None:
+    def note(self, text: Message, code: str = UNCOMPILED) -> None:
         self.notes[text] = code
 
     def end(self) -> None:
         """Shows on the node what became of the run."""
         warnings = [Remark(code, text) for text, code in self.notes.items() if code]
-        text = "\n".join([self.summary(), *self.notes])
-        messages.say(self.node_id, self.line(), text, warnings=warnings)
+        messages.say(self.node_id, self.line(), [self.summary(), *self.notes], warnings=warnings)
 
     def tell(self, seconds: float) -> None:
         """Shows how far compiling is."""
-        messages.say(self.node_id, f"compiling {self._at}, {seconds:.0f} s", busy=True)
+        what = self._at or COMPILE("whole-model")
+        messages.say(self.node_id, COMPILE("compiling", what=what, seconds=seconds), busy=True)
 
     def graphs(self) -> int:
         """Graphs that were made in this run."""
         return max(0, _counters()[0] - self._before[0])
 
-    def line(self) -> str:
+    def line(self) -> Message:
         """The run in a few words: "40 blocks compiled | 2 graphs, 38 s"."""
         if not self._what:
-            return "not compiled"
-        graphs = self.graphs()
-        plural = "" if graphs == 1 else "s"
-        made = f" | {graphs} graph{plural}, {self._seconds:.0f} s" if graphs else ""
-        return f"{self._what} compiled{made}"
+            return COMPILE("not-compiled")
+        if not self.graphs():
+            return COMPILE("compiled", what=self._what)
+        return COMPILE("compiled-line", what=self._what, graphs=self._counted(), seconds=self._seconds)
 
-    def summary(self) -> str:
+    def summary(self) -> Message:
         """What ran compiled, and what that took, in one line."""
         if not self._what:
-            return "nothing runs compiled"
+            return COMPILE("nothing-compiled")
+        if not self.graphs():
+            return COMPILE("compiled-nothing-new", what=self._what)
+        facts = {"what": self._what, "graphs": self._counted(), "seconds": self._seconds}
+        if hits := max(0, _counters()[1] - self._before[1]):
+            return COMPILE("compiled-in-from-cache", hits=hits, **facts)
+        return COMPILE("compiled-in", **facts)
+
+    def _counted(self) -> Message:
         graphs = self.graphs()
-        if not graphs:
-            return f"{self._what} compiled; nothing new to compile in this run"
-        hits = max(0, _counters()[1] - self._before[1])
-        cached = f", {hits} from the cache on disk" if hits else ""
-        plural = "" if graphs == 1 else "s"
-        return f"{self._what} compiled: {graphs} graph{plural} in {self._seconds:.0f} s{cached}"
+        return COMPILE("graph") if graphs == 1 else COMPILE("graphs", count=graphs)
 
 
 class _Ticker:
@@ -195,11 +200,7 @@ class _LimitListener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread and str(record.msg).startswith(_LIMIT_HIT):
-            self._watch.note(
-                "torch has reached its limit of graphs for a part of this model and runs new sizes of it "
-                "uncompiled; dynamic true needs fewer graphs",
-                "limits",
-            )
+            self._watch.note(COMPILE("limit-of-graphs"), "limits")
 
 
 # torch takes a member of an enum for a constant, whose guard has the name of where it lies and can be left

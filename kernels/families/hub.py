@@ -13,6 +13,7 @@ from typing import Any
 from ...machine import Distribution, HubKernel, Installed, Module, missing
 from ...machine.reason import Reason
 from ..backend import Backend, Kernel
+from ..catalogue import REASONS, WORDS
 from ..family import Family
 from ..gpus import ADA, AMPERE, HOPPER, RTX_50, SPARK
 from ._half_range import CAST
@@ -38,8 +39,8 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
 
 def _not_downloaded(found: HubKernel | None) -> Iterator[Reason]:
     if found is None or not found.is_whole:
-        came = "none" if found is None else "one that is not whole"
-        yield Reason("not-downloaded", f"a download of {HUB_SAGE} in the Hugging Face cache", came)
+        came = WORDS("no-download") if found is None else WORDS("part-of-a-download")
+        yield REASONS("not-downloaded", kernel=HUB_SAGE, found=came)
 
 
 def _on(found: HubKernel | None, machine: tuple[Reason, ...], backend: Backend) -> Backend:
@@ -50,8 +51,9 @@ def _on(found: HubKernel | None, machine: tuple[Reason, ...], backend: Backend) 
     cards = frozenset(one for one in declared if any(_serves(arch, one) for arch in found.archs))
     if cards:
         return replace(backend, machine=machine, capabilities=cards)
-    built_for = " or ".join(f"{major}.{minor}" for major, minor in sorted(declared))
-    unfit = Reason("module", f"{HUB_SAGE} built for {built_for}", ", ".join(found.archs))
+    needed = tuple(f"{major}.{minor}" for major, minor in sorted(declared))
+    module = WORDS("built-for", package=HUB_SAGE, capabilities=needed)
+    unfit = REASONS("module", module=module, built=tuple(found.archs))
     return replace(backend, machine=(*machine, unfit))
 
 

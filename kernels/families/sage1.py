@@ -1,8 +1,8 @@
 """SageAttention 1 (Triton): INT8 QK, FP16 PV, for any card that Triton serves."""
 
 from ...machine import Installed, generation, missing
-from ...machine.reason import Reason
 from ..backend import Backend, Kernel
+from ..catalogue import REASONS
 from ..family import Family
 from ..gpus import SINCE_TURING
 from ..tensors import Mask, Scale, Tensor
@@ -30,7 +30,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     machine = missing(packages, "sageattention", "triton|triton-windows")
     package = packages.get("sageattention")
     if package and generation(package) not in (1, None):
-        machine += (Reason("version", "sageattention 1", package.shown),)
+        machine += (REASONS("version", package="sageattention", version="1", installed=package.shown),)
     return (
         Backend(
             name="sage1-int8-fp16",

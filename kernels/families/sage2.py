@@ -7,6 +7,7 @@ from functools import partial
 from ...machine import Installed, Package, generation, missing
 from ...machine.reason import Reason
 from ..backend import Backend, Kernel
+from ..catalogue import REASONS, WORDS
 from ..family import Family
 from ..gpus import ADA, AMPERE, B200, HOPPER, RTX_50, SPARK, TURING
 from ._half_range import ACCUMULATED, CAST
@@ -39,7 +40,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     machine = missing(packages, "sageattention", "triton|triton-windows")
     package = packages.get("sageattention")
     if package and generation(package) == 1:
-        machine += (Reason("version", "sageattention 2", package.shown),)
+        machine += (REASONS("version", package="sageattention", version="2", installed=package.shown),)
     declared = (*_half_kernels(package), *_fp8_kernels(), _hopper_kernel())
     return tuple(_on(package, machine, backend, module) for backend, module in declared)
 
@@ -47,14 +48,15 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
 def _on(package: Package | None, machine: tuple[Reason, ...], backend: Backend, module: str) -> Backend:
     """The backend with the reasons and the head_dims of this build."""
     if package and generation(package) != 1 and module and module not in package.modules:
-        machine += (Reason("module", f"sageattention's {module}", _listed(package)),)
+        lacking = WORDS("module-of", package="sageattention", module=module)
+        machine += (REASONS("module", module=lacking, built=_listed(package)),)
     limit = min((package.head_dim_limit if package else None) or 128, max(backend.head_dims))
     imports = ("sageattention._fused", f"sageattention.{module}") if module else ()
     return replace(backend, machine=machine, imports=imports, head_dims=range(1, limit + 1))
 
 
 def _listed(package: Package) -> str:
-    return ", ".join(sorted(package.modules)) or "no compiled module"
+    return ", ".join(sorted(package.modules)) or WORDS("no-compiled-module")
 
 
 def _half_kernels(package: Package | None) -> Iterator[_OfModule]:

@@ -151,8 +151,8 @@ def said(compiling, monkeypatch) -> list[str]:
 
     texts = []
 
-    def say(node_id, line, text="", **others):
-        texts.append(text or line)
+    def say(node_id, line, lines=(), **others):
+        texts.append("\n".join(lines) or line)
 
     monkeypatch.setattr(watch.messages, "say", say)
     return texts

@@ -40,7 +40,8 @@ def fp16(attention, monkeypatch):
 def said(fp16, monkeypatch) -> list:
     texts = []
 
-    def say(node_id, line, text="", *, warnings=()):
+    def say(node_id, line, lines=(), *, warnings=()):
+        text = "\n".join(lines)
         texts.append((node_id, text, [one.code for one in warnings]))
 
     monkeypatch.setattr(fp16.messages, "say", say)

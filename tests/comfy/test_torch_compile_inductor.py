@@ -29,8 +29,8 @@ def start(attention, monkeypatch, tmp_path):
         pytest.skip("no C++ compiler")
     said = []
 
-    def say(node_id, line, text="", **others):
-        said.append(text or line)
+    def say(node_id, line, lines=(), **others):
+        said.append("\n".join(lines) or line)
 
     monkeypatch.setattr(watch.messages, "say", say)
     monkeypatch.setattr(comfy.ldm.wan.model, "optimized_attention", attention.attention_pytorch)

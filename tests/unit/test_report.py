@@ -3,10 +3,11 @@
 import json
 import logging
 import threading
+from dataclasses import replace
 
 import pytest
 from sagekit.app import routes as web_api
-from sagekit.core import messages
+from sagekit.core import catalogue, messages
 from sagekit.core.attention import report
 from sagekit.core.attention.dispatch import Plan
 from sagekit.core.attention.settings import Settings
@@ -107,6 +108,45 @@ def test_a_patch_that_no_call_reached_warns_unless_the_run_was_cut_short(failed,
     sampled(Settings("auto", node_id="7"), failed=failed)
     (message,) = messages.messages()
     assert [one["code"] for one in message["warnings"]] == codes
+
+
+@pytest.mark.parametrize(
+    ("plans", "cancelled", "line", "state"),
+    [
+        ([KERNEL] * 11, True, "cancelled after 11 calls", "cancelled"),
+        ([], True, "cancelled", "cancelled"),
+        ([KERNEL] * 2, False, "run failed after 2 calls", "failed"),
+        ([], False, "run failed", "failed"),
+    ],
+)
+def test_a_run_that_was_cut_short_says_so_and_how_far_it_came(plans, cancelled, line, state):
+    one = report.Report(Settings("auto", node_id="7"))
+    one.begin("WAN21")
+    for plan in plans:
+        one.count(plan)
+    assert report.running()[0]["state"] == "running"
+    one.end(failed=True, cancelled=cancelled)
+    (run,), (message,) = report.runs(), messages.messages()
+    assert (run["line"], run["state"], message["line"]) == (line, state, line)
+    sampled(Settings("auto", node_id="7"), KERNEL)
+    assert report.runs()[-1]["state"] == "done"
+
+
+def test_every_sentence_of_a_run_has_its_code_beside_it():
+    reason = catalogue.REASONS("slower", winner="sdpa-cudnn", best=0.5, milliseconds=1.25)
+    beside = replace(KERNEL, passed_over=(("sage1-int8-fp16", (reason,)),))
+    sampled(Settings("sage1-int8-fp16", node_id="7"), beside, SHORT)
+    (run,), (message,) = report.runs(), messages.messages()
+    codes = {one["text"]: one["code"] for one in run["said"]}
+    shown = [run["line"], run["summary"], *run["notes"], *run["classes"][0]["passed_over"]["sage1-int8-fp16"]]
+    assert [codes[text] for text in shown] == [
+        "run-line",
+        "run-summary",
+        "named-kernel-did-not-run",
+        "slower",
+    ]
+    shown = {message["line"], *message["text"].split("\n"), *(one["text"] for one in message["warnings"])}
+    assert {one["text"] for one in message["said"]} >= shown
 
 
 def test_what_the_guard_did_is_told_beyond_the_node_once_for_each_cause():
