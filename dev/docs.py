@@ -21,6 +21,8 @@ REFERENCE = PACK / "docs" / "reference"
 HELP = PACK / "web" / "docs" / "PatchSageAttention.md"
 # Rooms whose code gives reasons.
 ROOMS = ("app", "backup", "check", "core", "doctor", "host", "kernels", "kernels_check", "machine", "nodes")
+# What makes a reason, by the names that files know it by.
+REASONS = ("Reason", "REASONS", "REASONS_OF_THE_CHECK")
 WRITTEN = "<!-- Written by `python dev.py docs`: change what it is made from. -->"
 NAME = "sagekit"  # Whatever the checkout's own folder is called.
 _MARKED = re.compile(r"(<!-- kernels: .*?-->\n)(.*?)(<!-- /kernels -->)", re.S)
@@ -160,7 +162,7 @@ def reasons() -> str:
     explained = meanings()
     rows = [
         [f"`{code}`", explained.get(code, "-"), ", ".join(sorted(where))]
-        for code, where in sorted(codes("Reason").items())
+        for code, where in sorted(codes(*REASONS).items())
     ]
     return _page("Reasons", about, _table(["code", "meaning", "given in"], rows))
 
@@ -171,14 +173,14 @@ def meanings() -> dict[str, str]:
     return {code: meaning for names, meaning in rows for code in re.findall(r"`([a-z-]+)`", names)}
 
 
-def codes(name: str) -> dict[str, set[str]]:
-    """The codes, as written in the code, of every value that is made under this name; by code the files."""
+def codes(*names: str) -> dict[str, set[str]]:
+    """The codes, as written in the code, of every value that is made under these names; by code the files."""
     trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sources()}
     constants = {name: text for tree in trees.values() for name, text in _constants(tree)}
     found: dict[str, set[str]] = {}
     for file, tree in trees.items():
         for call in ast.walk(tree):
-            if isinstance(call, ast.Call) and _called(call) == name and call.args:
+            if isinstance(call, ast.Call) and _called(call) in names and call.args:
                 for code in _texts(call.args[0], constants):
                     found.setdefault(code, set()).add(f"`{file.relative_to(PACK).as_posix()}`")
     return found

@@ -115,6 +115,11 @@ class Backend:
             return f"a multiple of {self.head_dims.step} up to {self.head_dims[-1]}"
         return f"{self.head_dims[0]} to {self.head_dims[-1]}"
 
+    @property
+    def head_dims_text(self) -> Message:
+        """The head dims that it takes, for people."""
+        return _in_words(self.head_dims)
+
     def reasons(self, call: Call) -> list[Reason]:
         """Every reason for which this kernel does not take the call; empty where it does."""
         return [*self.machine, *self._call_reasons(call)]
@@ -128,7 +133,7 @@ class Backend:
         if call.dtype not in self.dtypes:
             yield REASONS("dtype", dtypes=tuple(sorted(self.dtypes)), dtype=call.dtype)
         if call.head_dim not in self.head_dims:
-            yield REASONS("head-dim", head_dims=_in_words(self.head_dims), head_dim=call.head_dim)
+            yield REASONS("head-dim", head_dims=self.head_dims_text, head_dim=call.head_dim)
         if call.mask != NO_MASK and call.mask not in self.masks:
             masks = tuple(MASKS[one] for one in sorted(self.masks)) or (MASKS[NO_MASK],)
             yield REASONS("mask", masks=masks, mask=call.mask)
