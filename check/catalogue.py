@@ -9,6 +9,7 @@ REASONS = Reasons(
         "refused": (_PASSED, "refused: {detail}"),
         "crashed": (_PASSED, "crashed: {detail}"),
         "timed-out": (_PASSED, "timed-out: {detail}"),
+        "sparse": ("a kernel that random data can prove", "a sparse one"),
         "not-importable": ("a working import", "{error}"),
     }
 )

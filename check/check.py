@@ -8,6 +8,7 @@ from ..kernels.kinds import Sparse
 from ..machine import Environment, fingerprint
 from ..machine.reason import Reason
 from . import verdicts
+from .catalogue import REASONS
 from .probe import LIMIT, Probe
 from .verdicts import REFUSED, Stored, Verdict
 
@@ -93,4 +94,4 @@ def _without_proof(backend: Backend) -> tuple[Reason, ...]:
     """A sparse kernel is not tried: its error on random data says nothing of its error in a model."""
     if not isinstance(backend.kind, Sparse):
         return ()
-    return (Reason("sparse", "a kernel that random data can prove", "a sparse one"),)
+    return (REASONS("sparse"),)

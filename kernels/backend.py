@@ -106,19 +106,14 @@ class Backend:
         return isinstance(self.kind, Exact)
 
     @property
-    def head_dims_text(self) -> str:
-        """The head dims for people."""
-        if not isinstance(self.head_dims, range):
-            *others, last = sorted(self.head_dims)
-            return f"{', '.join(map(str, others))} or {last}" if others else str(last)
-        if self.head_dims.step > 1:
-            return f"a multiple of {self.head_dims.step} up to {self.head_dims[-1]}"
-        return f"{self.head_dims[0]} to {self.head_dims[-1]}"
-
-    @property
     def head_dims_text(self) -> Message:
-        """The head dims that it takes, for people."""
-        return _in_words(self.head_dims)
+        """The head dims for people."""
+        sizes = self.head_dims
+        if isinstance(sizes, frozenset):
+            return WORDS("one-of", numbers=tuple(sorted(sizes)))
+        if sizes.step > 1:
+            return WORDS("multiples", factor=sizes.step, last=sizes[-1])
+        return WORDS("from-to", first=sizes[0], last=sizes[-1])
 
     def reasons(self, call: Call) -> list[Reason]:
         """Every reason for which this kernel does not take the call; empty where it does."""
@@ -166,11 +161,3 @@ class Backend:
 
 def _dotted(capability: tuple[int, int] | None) -> str:
     return WORDS("no-capability") if capability is None else f"{capability[0]}.{capability[1]}"
-
-
-def _in_words(sizes: range | frozenset[int]) -> Message:
-    if isinstance(sizes, frozenset):
-        return WORDS("one-of", numbers=tuple(sorted(sizes)))
-    if sizes.step == 1:
-        return WORDS("from-to", first=sizes[0], last=sizes[-1])
-    return WORDS("multiples", factor=sizes.step, last=sizes[-1])

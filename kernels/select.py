@@ -35,9 +35,11 @@ class Candidate:
             reasons.append(self.unproven)
         if isinstance(self.backend.kind, Sparse):
             # No quality there is so far asks for one.
-            reasons.append(REASONS("quality", wanted=WORDS("one-not-sparse"), kernel=WORDS("sparse")))
+            reasons.append(REASONS("quality", wanted=WORDS("one-not-sparse"), kernel=WORDS("sparse-kernel")))
         elif exact and not self.backend.exact:
-            reasons.append(REASONS("quality", wanted=WORDS("one-that-rounds"), kernel=WORDS("quantised")))
+            reasons.append(
+                REASONS("quality", wanted=WORDS("one-that-rounds"), kernel=WORDS("quantised-kernel"))
+            )
         return reasons
 
 
