@@ -1,14 +1,13 @@
 """The declaration of a kernel family: its kernels, what they come with, and what ComfyUI does with that."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..machine import Distribution, Installed
 from .backend import Backend, Kernel
 
 
-@dataclass(frozen=True)
-class InComfyUI:
+class InComfyUI(NamedTuple):
     """What ComfyUI does with a package by itself (0.3.64 to 0.33.0: its modules attention, model_management).
 
     Attributes:
@@ -32,8 +31,7 @@ class InComfyUI:
     exact: bool = False
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """One family of kernels. Everything else that tells of a kernel is derived from this.
 
     Attributes:

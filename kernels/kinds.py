@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
 class Exact:
     """Computes in the inputs' own precision: rounding is its only error."""
 
@@ -11,7 +10,6 @@ class Exact:
         return "exact"
 
 
-@dataclass(frozen=True)
 class Quantised:
     """Multiplies in fewer bits than the inputs have: its error is bounded on any data."""
 

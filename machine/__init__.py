@@ -11,7 +11,7 @@ from .pack import Pack
 from .package import Installed, InstalledFile, Package, missing, read_packages
 from .python import Python
 from .read import Places, read_environment, with_gpus_from_torch
-from .sought import Distribution, InSource, Sought
+from .sought import Distribution, Sought
 from .torch_build import Torch
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "Environment",
     "Gpu",
     "HubKernel",
-    "InSource",
     "Installed",
     "InstalledFile",
     "Module",

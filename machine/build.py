@@ -1,7 +1,7 @@
 """What a wheel's local version says of its build: for which torch, which CUDA, which GPU, and by whom."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .package import Package
 
@@ -23,8 +23,7 @@ _WOCT0RDHO = re.compile(r"^cu\d{3}torch\d+\.\d+\.\d+(andhigher)?(\.post\d+)?$")
 _WOCT0RDHO_VERSIONS = ("2.1.1", "2.2.0")
 
 
-@dataclass(frozen=True)
-class Build:
+class Build(NamedTuple):
     """A build tag such as "cu128torch2.9.0andhigher.post4", taken apart.
 
     Attributes:

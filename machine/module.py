@@ -7,8 +7,8 @@ PYTHONPATH, or be the source tree in which it was built.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _SOURCES = (".py", ".pyc")
 # What setuptools writes for an editable install, beside the metadata.
@@ -17,8 +17,7 @@ _MAPPED = re.compile(r"(['\"])(?P<name>\w+)\1: (['\"])(?P<place>.*?)\3[,}]")
 _STATED = re.compile(r"^__version__\s*(?::\s*str\s*)?=\s*(['\"])(?P<version>\d[^'\"\n]*)\1", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """How the module of a package is told from others of its name.
 
     Attributes:

@@ -2,15 +2,14 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 # What gives a verdict; nothing else changes one.
 _ROOMS = ("check", "kernels", "machine")
 
 
-@dataclass(frozen=True)
-class Pack:
+class Pack(NamedTuple):
     """This pack.
 
     Attributes:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .catalogue import REASONS
 from .module import Module, files_of, is_genuine, mapped_by_finders, names_in, place_of, stated_version
 from .reason import Reason
-from .sought import ALL_FILES, NO_FILES, Distribution, InSource
+from .sought import ALL_FILES, NO_FILES, Distribution
 
 # In the record of an install that leaves the module where it was written.
 _EDITABLE = "__editable__"
@@ -245,13 +245,14 @@ def identity(folder: Path, name: str) -> InstalledFile:
     return InstalledFile(name, status.st_size, status.st_mtime_ns)
 
 
-def _number(told: InSource | None, folder: Path) -> int | None:
+def _number(told: tuple[str, str] | None, folder: Path) -> int | None:
     """The number that a source states, None where it states none."""
     if told is None:
         return None
+    file, expression = told
     try:
-        source = (folder / told.file).read_text(encoding="utf-8", errors="replace")
+        source = (folder / file).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    found = re.search(told.pattern, source)
+    found = re.search(expression, source)
     return int(found[1]) if found else None

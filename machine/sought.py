@@ -1,7 +1,7 @@
 """What is looked for on a machine: torch, Triton, and what the kernel families say that they come with."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .module import Module
 
@@ -9,21 +9,7 @@ from .module import Module
 ALL_FILES, COMPILED_FILES, NO_FILES = "all", "compiled", "none"
 
 
-@dataclass(frozen=True)
-class InSource:
-    """A number that only the source of a package tells.
-
-    Attributes:
-        file: Relative to the folder that the package lies in.
-        pattern: A regular expression with the number as its first group.
-    """
-
-    file: str
-    pattern: str
-
-
-@dataclass(frozen=True)
-class Distribution:
+class Distribution(NamedTuple):
     """A package to look for, and how it is told from others of its name.
 
     Attributes:
@@ -31,7 +17,8 @@ class Distribution:
         module: What it brings to import.
         also_called: Further names under which builds of it are distributed.
         looked_at: ALL_FILES, COMPILED_FILES or NO_FILES.
-        head_dim_limit: Where its source states the largest head_dim that it passes on.
+        head_dim_limit: Where its source states the largest head_dim that it passes on: the file, relative to
+            the folder that it lies in, and a regular expression with the number as its first group.
         usual_modules: Compiled modules of a usual build, by the first number of its version: for a machine
             that somebody described by names and versions alone.
     """
@@ -40,7 +27,7 @@ class Distribution:
     module: Module
     also_called: tuple[str, ...] = ()
     looked_at: str = ALL_FILES
-    head_dim_limit: InSource | None = None
+    head_dim_limit: tuple[str, str] | None = None
     usual_modules: tuple[tuple[int, frozenset[str]], ...] = ()
 
 
@@ -60,8 +47,7 @@ ALWAYS = (
 )
 
 
-@dataclass(frozen=True)
-class Sought:
+class Sought(NamedTuple):
     """What is looked for.
 
     Attributes:

@@ -5,7 +5,7 @@ offered by the node and told of. A name that begins with an underscore is no fam
 """
 
 import importlib
-import pkgutil
+import os
 from functools import lru_cache
 
 from ...machine import Installed, Sought
@@ -17,7 +17,8 @@ from ..family import Family, InComfyUI
 @lru_cache(maxsize=1)
 def families() -> dict[str, Family]:
     """Every family by the name of its file."""
-    files = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name[0] != "_")
+    names = sorted(os.listdir(os.path.dirname(__file__)))
+    files = [name[:-3] for name in names if name.endswith(".py") and name[0] != "_"]
     return {file: importlib.import_module(f"{__name__}.{file}").FAMILY for file in files}
 
 

@@ -1,6 +1,6 @@
 """The package sageattention: generations 1 and 2 come under one name. And what ComfyUI does with it."""
 
-from ...machine import Distribution, InSource, Module
+from ...machine import Distribution, Module
 from ..backend import Kernel
 from ..family import InComfyUI
 from ..tensors import Mask, Scale, Tensor
@@ -10,7 +10,7 @@ SAGEATTENTION = Distribution(
     Module("sageattention", b"sageattn"),
     # Upstream stops at 128, the woct0rdho fork at 256 since its post5, both under version 2.2.0: only the
     # code that pads tells them apart.
-    head_dim_limit=InSource("sageattention/core.py", r"head_dim_og > (\d+):\s*raise ValueError"),
+    head_dim_limit=("sageattention/core.py", r"head_dim_og > (\d+):\s*raise ValueError"),
     usual_modules=((2, frozenset({"_qattn_sm80", "_qattn_sm89", "_qattn_sm90", "_fused"})),),
 )
 
