@@ -42,16 +42,16 @@ class Arguments(NamedTuple):
     q: torch.Tensor
     k: torch.Tensor
     v: torch.Tensor
-    heads: int
+    heads: Any
     mask: Any
     skip_reshape: bool
     skip_output_reshape: bool
     scale: Any
     gqa: bool
     exact: bool
-    unknown: frozenset
+    unknown: frozenset[str]
 
-    def key(self, exact: bool) -> tuple:
+    def key(self, exact: bool) -> tuple[Any, ...]:
         """What a plan may depend on: equal keys, equal plans."""
         q, k, v, mask = self.q, self.k, self.v, self.mask
         return (
@@ -78,7 +78,7 @@ class Arguments(NamedTuple):
         )
 
 
-def read(args: tuple, kwargs: dict) -> Arguments | None:
+def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
     """The arguments by name, wherever the caller put them; None where q, k, v are no plain tensors."""
     given = len(args)
     q, k, v = args[:3] if given >= 3 else (kwargs.get("q"), kwargs.get("k"), kwargs.get("v"))
@@ -158,7 +158,7 @@ def _shapes(given: Arguments) -> tuple[int, int, int, int, int, int] | Reason:
     return batch, heads, kv_heads, q_len, kv_len, head_dim
 
 
-def _mask_kind(mask, shapes: tuple, device) -> str | Reason:
+def _mask_kind(mask: Any, shapes: tuple[int, ...], device: torch.device) -> str | Reason:
     if mask is None:
         return NO_MASK
     batch, heads, _, q_len, kv_len, _ = shapes

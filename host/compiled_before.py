@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -78,7 +79,7 @@ def parts_without_guards(network: torch.nn.Module) -> bool:
     return any(map(_may_drop_guards, network.modules()))
 
 
-def wrapped_without_guards(options: dict) -> bool:
+def wrapped_without_guards(options: dict[str, Any]) -> bool:
     """Whether a compile node of another pack is on the model whose graphs may go on running wrongly.
 
     Args:
@@ -94,7 +95,7 @@ def wrapped_without_guards(options: dict) -> bool:
     return False
 
 
-def _compiled_by(wrapper) -> Iterator[torch.nn.Module]:
+def _compiled_by(wrapper: Any) -> Iterator[torch.nn.Module]:
     """The compiled modules that the host's wrapper swaps in: the values of a dictionary in its closure."""
     for value in held_by(wrapper):
         if isinstance(value, dict):

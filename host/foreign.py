@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ _AROUND_BLOCKS = frozenset(
 )
 
 
-def inside_blocks(options: dict) -> list[str]:
+def inside_blocks(options: dict[str, Any]) -> list[str]:
     """Names of the patches of other packs that run inside blocks.
 
     Traced into a graph, such a function would go on with the block number and the conditioning that it saw
@@ -37,7 +38,7 @@ def inside_blocks(options: dict) -> list[str]:
     return sorted({name for name in lists if name not in _AROUND_BLOCKS} | (set(replaced) - {"dit"}))
 
 
-def with_override_outside(options: dict) -> dict:
+def with_override_outside(options: dict[str, Any]) -> dict[str, Any]:
     """The options with another pack's attention override called outside the graph; ours knows graphs."""
     override = options.get(OVERRIDE_KEY)
     if override is None or hasattr(override, "sagekit_previous"):
@@ -46,10 +47,11 @@ def with_override_outside(options: dict) -> dict:
 
 
 @functools.cache
-def _outside_graph() -> Callable:
+def _outside_graph() -> Callable[..., Any]:
     """One function for every override there will be, so that another one needs no other graph."""
 
-    def override(func, *args, **kwargs):
+    def override(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return kwargs[KEY][FOREIGN_KEY](func, *args, **kwargs)
 
-    return torch.compiler.disable(override)
+    outside: Callable[..., Any] = torch.compiler.disable(override)  # type: ignore[no-untyped-call]
+    return outside
