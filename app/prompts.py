@@ -41,7 +41,9 @@ def _ours(node: object) -> dict | None:
     if not isinstance(node, dict) or not isinstance(node.get("inputs"), Mapping):
         return None
     kind = node.get("class_type")
-    one = _BY_ID.get(kind) if isinstance(kind, str) else None
+    if not isinstance(kind, str):
+        return None
+    one = _BY_ID.get(kind)
     if one is None or not _is_ours_to_replace(one):
         return None
     new = ids.registered_id(one.new)

@@ -53,11 +53,11 @@ def needs_room(folder: str, size: int, what: str) -> None:
         )
 
 
-def amount(size: int) -> str:
+def amount(size: float) -> str:
     """Bytes for a person."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
-            return f"{size:.3g} {unit}" if unit != "bytes" else f"{size} bytes"
+            return f"{size:.3g} {unit}" if unit != "bytes" else f"{size:.0f} bytes"
         size /= 1000
     return f"{size:.1f} GB"
 

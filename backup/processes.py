@@ -17,7 +17,7 @@ def running(folder: str, proc: Path = _PROC) -> list[str]:
     if (proc / "self").exists():
         return [who for one in proc.iterdir() if one.name.isdigit() and (who := _by_proc(one, folder))]
     try:
-        import psutil  # ComfyUI brings it; this package must do without.
+        import psutil  # type: ignore[import-untyped]  # ComfyUI brings it; this package must do without.
     except ImportError:
         return _by_locks(folder)
     return _by_psutil(psutil, folder)

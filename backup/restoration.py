@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 
 from ..machine.user_error import UserError
@@ -124,7 +125,7 @@ def _dress(target: str, held: Manifest, owner: os.stat_result, mode: int) -> Non
 
 
 def _owner(owner: os.stat_result):
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
+    if sys.platform != "win32" and os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (0, 0):
         return lambda path: os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     return lambda path: None
 

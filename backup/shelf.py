@@ -48,7 +48,7 @@ def is_name(name: str) -> bool:
 
 def names(place: Place, also: Path | None = None) -> dict[str, str]:
     """Every backup's name and the folder that it is in, oldest first."""
-    found = {}
+    found: dict[str, str] = {}
     for store in place.stores(also):
         for name in _folders(store):
             if is_name(name) and os.path.isfile(os.path.join(store, name, manifest.FILE)):

@@ -94,4 +94,4 @@ def make_link(path: str, kind: str, target: str) -> None:
         return
     import _winapi  # Windows alone has junctions, and Python only this way to make one.
 
-    _winapi.CreateJunction(disk.shown(target), path)
+    _winapi.CreateJunction(disk.shown(target), path)  # type: ignore[attr-defined]

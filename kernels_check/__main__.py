@@ -19,6 +19,7 @@ def _package(module: str):
         spec = importlib.util.spec_from_file_location(
             _NAME, _PACK / "__init__.py", submodule_search_locations=[str(_PACK)]
         )
+        assert spec is not None and spec.loader is not None
         sys.modules[_NAME] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[_NAME])
     return importlib.import_module(f"{_NAME}.{module}")

@@ -206,8 +206,8 @@ def _base_of(folder: str) -> str:
         text = Path(folder, "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    values = dict(map(str.strip, line.split("=", 1)) for line in text.splitlines() if "=" in line)
-    home = values.get("home", "")
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    home = {name.strip(): value.strip() for name, _, value in pairs}.get("home", "")
     for program in ("python.exe", "python3", "python"):
         if home and os.path.isfile(os.path.join(home, program)):
             return os.path.join(home, program)

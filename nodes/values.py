@@ -22,7 +22,7 @@ def number(value: object, low: float, high: float, default: float) -> float:
     The page keeps to the range, and the host to that of a value in the prompt; over a link comes anything.
     """
     try:
-        found = float(value)
+        found = float(value)  # type: ignore[arg-type]  # What it cannot take, it says so of.
     except (TypeError, ValueError, OverflowError):
         return float(default)
     return float(default if math.isnan(found) else min(max(found, low), high))
@@ -45,7 +45,9 @@ def make_readable(prompt: object, ours: Callable[[str], type[io.ComfyNode] | Non
     """
     for one in prompt.values() if isinstance(prompt, dict) else ():
         inputs = one.get("inputs") if isinstance(one, dict) else None
-        kind = one.get("class_type") if isinstance(inputs, dict) else None
+        if not isinstance(inputs, dict):
+            continue
+        kind = one.get("class_type")
         node = ours(kind) if isinstance(kind, str) else None
         for known in node.GET_SCHEMA().inputs if node else ():
             if known.id in inputs:
@@ -54,10 +56,9 @@ def make_readable(prompt: object, ours: Callable[[str], type[io.ComfyNode] | Non
 
 def _readable(value: object, known: io.Input) -> object:
     """The value of one input as the host reads it rightly; a link, and what is right already, stay."""
-    is_wrapped = isinstance(value, dict) and "__value__" in value
-    bare = value["__value__"] if is_wrapped else value
+    bare = value["__value__"] if isinstance(value, dict) and "__value__" in value else value
     # The host unwraps it and then takes a list of two for a link, to a node that is not there.
-    if isinstance(known, io.Combo.Input) and is_wrapped and isinstance(bare, list):
+    if isinstance(known, io.Combo.Input) and bare is not value and isinstance(bare, list):
         return name(bare)
     if isinstance(known, io.Boolean.Input):
         return yes(bare) if isinstance(bare, str) else value
