@@ -1,7 +1,7 @@
 """Writes what the documentation takes from the code and from measurements:  python dev.py docs
 
-Everything under docs/reference, docs/benchmarks.md, and the kernels in README.md come from here; a test fails
-where one of them is not what this would write.
+Everything under docs/reference, docs/benchmarks.md, the kernels in README.md and in the help page, and other
+packs' names for them in the page come from here; a test fails where one is not what this would write.
 """
 
 import ast
@@ -25,6 +25,8 @@ ROOMS = ("app", "backup", "check", "core", "doctor", "host", "kernels", "kernels
 REASONS = ("Reason", "REASONS", "REASONS_OF_THE_CHECK")
 WRITTEN = "<!-- Written by `python dev.py docs`: change what it is made from. -->"
 NAME = "sagekit"  # Whatever the checkout's own folder is called.
+FOREIGN = PACK / "web" / "js" / "foreign_values.js"
+_KERNELS_OF_OTHERS = re.compile(r'(^  "kernel": )\{.*?\}', re.S | re.M)
 _MARKED = re.compile(r"(<!-- kernels: .*?-->\n)(.*?)(<!-- /kernels -->)", re.S)
 
 
@@ -38,7 +40,17 @@ def pages() -> dict[Path, str]:
         REFERENCE / "symptoms.md": symptoms(),
         readme: _with_kernels(readme, kernels_by_gpu()),
         HELP: _with_kernels(HELP, kernels_with_gpus()),
+        FOREIGN: _KERNELS_OF_OTHERS.sub(
+            lambda found: found[1] + kernels_of_others(), FOREIGN.read_text(encoding="utf-8"), count=1
+        ),
     }
+
+
+def kernels_of_others() -> str:
+    """The names that other packs have for kernels, each with ours, as the page's JavaScript."""
+    foreign = pack("core.attention.foreign_names")
+    names = {name: ours for name, ours in foreign.KJNODES.items() if name != ours}
+    return json.dumps({"false": foreign.ours(False)} | names, indent=2).replace("\n", "\n  ")
 
 
 def _with_kernels(page: Path, table: str) -> str:

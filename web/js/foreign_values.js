@@ -1,7 +1,10 @@
 // Values of KJNodes' nodes that ours stand in for, as values of ours, by the widget's name.
 // @ts-check
 
-/** The same as the nodes understand in a prompt. @type {Record<string, Record<string, string>>} */
+/**
+ * The same as the nodes understand in a prompt; those of "kernel" are written by `python dev.py docs`.
+ * @type {Record<string, Record<string, string>>}
+ */
 const MEANINGS = {
   "kernel": {
     "false": "off",
@@ -10,8 +13,8 @@ const MEANINGS = {
     "sageattn_qk_int8_pv_fp16_triton": "sage2-int8-fp16-triton",
     "sageattn_qk_int8_pv_fp8_cuda": "sage2-int8-fp8",
     "sageattn_qk_int8_pv_fp8_cuda++": "sage2-int8-fp8-acc-fp32+fp16",
-    "sageattn3": "sage3-fp4",
-    "sageattn3_per_block_mean": "sage3-fp4-block-mean"
+    "sageattn3_per_block_mean": "sage3-fp4-block-mean",
+    "sageattn3": "sage3-fp4"
   },
   "compile": { "true": "blocks", "false": "whole model" },
   "dynamic": { "true": "true", "false": "false" },
