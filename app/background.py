@@ -18,6 +18,7 @@ from ..host import process, server
 from ..kernels import launch_flags
 from ..kernels.families import sought
 from ..machine import fingerprint, layout, read_environment, with_gpus_from_torch
+from .catalogue import NOTICES
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,7 @@ def _tell_of_start() -> None:
     for remark in dict.fromkeys(remarks):
         if remark.startswith(check.CHANGED):
             changed = remark.removeprefix(check.CHANGED)
-            text = f"Since the last kernel check: {changed}. The kernels are checked again in the background."
-            messages.notice("versions-changed", text, messages.INFO)
+            messages.notice("versions-changed", NOTICES("versions-changed", changes=changed), messages.INFO)
     if hook is None:
         return
     if hook.guard is not None:
@@ -82,17 +82,11 @@ def _tell_of_start() -> None:
         hook.guard.remove()
     for name, verdict in hook.kept_out.items():
         if verdict not in hook.cleared.values():
-            messages.notice(
-                "package-kept-out",
-                f"The package {name} cannot be imported here ({verdict}) and is kept out of this start, "
-                "as if it were not installed. ComfyUI's log has the cause and the fix.",
-            )
+            text = NOTICES("package-kept-out", package=name, verdict=str(verdict))
+            messages.notice("package-kept-out", text)
     for flag, verdict in hook.cleared.items():
-        messages.notice(
-            "startup-fallback",
-            f"{hook.spelled(flag)} asks for a kernel that does not work here ({verdict}). ComfyUI has "
-            "started with PyTorch's attention instead.",
-        )
+        text = NOTICES("startup-fallback", flag=hook.spelled(flag), verdict=str(verdict))
+        messages.notice("startup-fallback", text)
 
 
 def _gpus() -> dict[str, str]:

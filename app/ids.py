@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from ..core import messages
 from ..host.process import node_classes
+from .catalogue import NOTICES
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +55,7 @@ def ours(nodes: Iterable[type[io.ComfyNode]], node_id: str) -> type[io.ComfyNode
 def tell(nodes: Iterable[type[io.ComfyNode]]) -> None:
     """Says once in the log and on the page which ids belong to others, and what to do."""
     for one in taken(nodes):
-        text = (
-            "The node id {id} belongs to the pack {by} here; SageKit's node is there as {instead}. "
-            "A workflow saved with the other id needs this one: with the workflow open, press "
-            '"Use SageKit\'s nodes" in the SageKit panel. In an API prompt, write {instead}.'
-        ).format(**one)
+        text = NOTICES("ids-taken", id=one["id"], by=one["by"], instead=one["instead"])
         log.warning("SageKit: %s", text)
         messages.notice(KIND, text)
 

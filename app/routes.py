@@ -7,9 +7,10 @@ import json
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
+from ..check.catalogue import refusal
 from ..check.verdicts import Verdict
 from ..core import messages
 from ..core.attention import proofs, report, routes
@@ -19,6 +20,7 @@ from ..host import server as host
 from ..host.process import folders
 from ..kernels.families import backends
 from ..machine import Environment, layout
+from ..machine.message import Message, said
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +195,15 @@ def status() -> dict:
         "mismatches": [one.as_data() for one in rules.mismatches(environment)] if environment else [],
         "limits": [one.as_data() for one in rules.limits(environment)] if environment else [],
         "notices": messages.notices(),
+        "said": said(_refusals()),
     }
+
+
+def _refusals() -> Iterator[Message]:
+    """What the verdicts say of the kernels that are refused whatever the call is."""
+    for backend in backends().values():
+        if backend.machine:
+            yield refusal(backend.machine)
 
 
 def times() -> dict[str, list[dict]]:

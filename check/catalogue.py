@@ -1,6 +1,10 @@
 """Every sentence of this room that has a code: what became of a kernel in the kernel check."""
 
-from ..machine.message import Reasons
+from collections.abc import Iterable
+
+from ..machine.catalogue import coded
+from ..machine.message import Catalogue, Message, Reasons
+from ..machine.reason import Reason
 
 _PASSED = "a kernel check that it passes"
 REASONS = Reasons(
@@ -13,3 +17,10 @@ REASONS = Reasons(
         "not-importable": ("a working import", "{error}"),
     }
 )
+
+MESSAGES = Catalogue({"refusal": "{reasons:then}"})
+
+
+def refusal(reasons: Iterable[Reason]) -> Message:
+    """The detail of the verdict on a kernel that is refused for these reasons."""
+    return MESSAGES("refusal", reasons=tuple(map(coded, reasons)))

@@ -8,7 +8,7 @@ from ..kernels.kinds import Sparse
 from ..machine import Environment, fingerprint
 from ..machine.reason import Reason
 from . import verdicts
-from .catalogue import REASONS
+from .catalogue import REASONS, refusal
 from .probe import LIMIT, Probe
 from .verdicts import REFUSED, Stored, Verdict
 
@@ -81,7 +81,7 @@ def check(
     with Probe(device, thorough=thorough, timed=timed, limit=limit, progress=progress) as probe:
         for backend in backends:
             if reasons := backend.machine or _without_proof(backend):
-                verdict = Verdict(REFUSED, None, "; ".join(reason.with_code for reason in reasons))
+                verdict = Verdict(REFUSED, None, refusal(reasons))
             else:
                 wait()
                 verdict = probe.check(backend.name)

@@ -34,7 +34,6 @@ ATTENTION = Catalogue(
         "named-kernel-did-not-run": (
             "{kernel} did not run ({reasons:then}); ComfyUI's own attention ran instead"
         ),
-        "coded-reason": "{reason_code}: {reason}",
         "measuring": "measuring attention: {number} of {count} kernels, {q_len} x {kv_len}",
         # What happened to a kernel.
         "raised-here": "one that raised",

@@ -1,5 +1,13 @@
 """Every sentence of this room that has a code."""
 
-from .message import Reasons
+from .message import Catalogue, Message, Reasons, as_message
+from .reason import Reason
 
 REASONS = Reasons({"not-installed": ("{packages:or}", "nothing")})
+
+WORDS = Catalogue({"coded-reason": "{reason_code}: {reason}"})
+
+
+def coded(reason: Reason) -> Message:
+    """The reason with its code in front, as ``Reason.with_code`` has it."""
+    return WORDS("coded-reason", reason_code=reason.code, reason=as_message(reason) or str(reason))

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ...kernels.families import backends
-from ...machine.message import Message, as_message, said
+from ...machine.catalogue import coded
+from ...machine.message import Message, said
 from ...machine.reason import Reason
 from .. import messages
 from ..catalogue import ATTENTION
@@ -288,15 +289,10 @@ def _why_not(run: Run) -> Message | None:
         if plan.why == "guard":
             continue  # The guard has said it in its own words.
         for name, passed_over in plan.passed_over:
-            reasons.update((_coded(reason), None) for reason in passed_over if name == named)
+            reasons.update((coded(reason), None) for reason in passed_over if name == named)
     if not reasons:
         return None
     return ATTENTION("named-kernel-did-not-run", kernel=named, reasons=tuple(reasons))
-
-
-def _coded(reason: Reason) -> Message:
-    """The reason with its code in front."""
-    return ATTENTION("coded-reason", reason_code=reason.code, reason=as_message(reason) or str(reason))
 
 
 def _times_of_kernels(plan: Plan) -> dict[str, float]:

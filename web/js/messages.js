@@ -4,7 +4,7 @@ import { api, onSetting, setting } from "./host.js";
 import { keepOnly, removeAll, rewrite, show } from "./node_line.js";
 import { addressee, allNodes } from "./nodes.js";
 import { load, state } from "./store.js";
-import { onWords } from "./words.js";
+import { learn, onWords } from "./words.js";
 
 export const NODE_LINE = "SageKit.NodeLine";
 const KEPT = 500;
@@ -21,6 +21,7 @@ function keep(message) {
   const key = `${message.workflow ?? ""} ${message.node_id} ${message.node_type}`;
   const before = last.get(key);
   if (before && (before.time ?? 0) > (message.time ?? 0)) return "";
+  learn(message.said);
   last.delete(key);
   last.set(key, message);
   if (last.size > KEPT) last.delete(last.keys().next().value ?? "");

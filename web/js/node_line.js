@@ -5,7 +5,7 @@ import { make, icon } from "./dom.js";
 import { expect, giveBack, take } from "./node_room.js";
 import { load, runOf } from "./store.js";
 import { tooltip } from "./tooltip.js";
-import { say } from "./words.js";
+import { say, told } from "./words.js";
 
 const NAME = "sagekit_line";
 const HEIGHT = 34;
@@ -100,14 +100,14 @@ function write({ element, message }) {
   if (message.busy) parts.push(icon("spin spinner"));
   if (warnings.length) parts.push(icon("exclamation-triangle"));
   const words = make("span.line-words");
-  words.textContent = message.line ?? "";
+  words.textContent = told(message.line ?? "");
   element.replaceChildren(...parts, words);
   element.classList.toggle("sagekit-busy", Boolean(message.busy));
   element.classList.toggle("sagekit-warned", warnings.length > 0);
   const text = tooltip(message, runOf(message.run));
   element.title = text;
-  const said = warnings.map((/** @type {any} */ one) => say("warning", { text: one.text }));
-  element.setAttribute("aria-label", [message.line, ...said, say("openPanel")].join("; "));
+  const said = warnings.map((/** @type {any} */ one) => say("warning", { text: told(one.text) }));
+  element.setAttribute("aria-label", [told(message.line ?? ""), ...said, say("openPanel")].join("; "));
 }
 
 /** The run's own reasons, errors and time are asked for when somebody looks. @param {any} line */

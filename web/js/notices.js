@@ -2,7 +2,7 @@
 // @ts-check
 import { api, setting, toast } from "./host.js";
 import { state } from "./store.js";
-import { say } from "./words.js";
+import { learn, say, told } from "./words.js";
 
 export const TOASTS = "SageKit.Toasts";
 const SHOWN = "SageKit.ShownNotices";
@@ -48,7 +48,7 @@ export function showNotice(notice) {
   toast({
     severity: notice.severity === "info" ? "info" : "warn",
     summary: say(SUMMARIES[notice.kind] ?? "noticeOther"),
-    detail: String(notice.text),
+    detail: told(String(notice.text)),
     life: LIFE,
   });
 }
@@ -59,5 +59,8 @@ export function showNotices() {
 }
 
 export function listen() {
-  api.addEventListener("sagekit.notice", (/** @type {any} */ event) => showNotice(event.detail));
+  api.addEventListener("sagekit.notice", (/** @type {any} */ event) => {
+    learn(event.detail?.said);
+    showNotice(event.detail);
+  });
 }

@@ -1,6 +1,7 @@
 // What the server said last, and when to ask again; a request that fails leaves a sentence, never an exception.
 // @ts-check
 import { read } from "./host.js";
+import { learn } from "./words.js";
 
 /**
  * @typedef {{status: any, report: any, plan: any, trouble: Record<string, {gone: boolean, text: string}>}} State
@@ -55,6 +56,7 @@ async function ask(name) {
     if (text === texts[name] && !recovered) return;
     state[name] = name === "plan" ? JSON.parse(text) : clean(JSON.parse(text));
     texts[name] = text;
+    learnAll(state[name]);
   } catch (error) {
     const answered = error instanceof Error && ["AnswerError", "SyntaxError"].includes(error.name);
     const text = error instanceof Error ? error.message : String(error);
@@ -62,6 +64,12 @@ async function ask(name) {
     state.trouble[name] = { gone: !answered, text };
   }
   tell();
+}
+
+/** Of an answer, its runs, nodes and notices. @param {any} answer */
+function learnAll(answer) {
+  const { runs = [], running = [], nodes = [], notices = [] } = answer ?? {};
+  for (const one of [answer, ...runs, ...running, ...nodes, ...notices]) learn(one?.said);
 }
 
 /** @param {any} answer */

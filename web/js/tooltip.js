@@ -1,6 +1,6 @@
 // Everything a node has to say, as the text of a tooltip.
 // @ts-check
-import { errorText, number, say } from "./words.js";
+import { errorText, number, say, told } from "./words.js";
 
 const CLASSES = 6;
 
@@ -9,9 +9,10 @@ const CLASSES = 6;
  * @param {any} [run] the run that the message is about
  */
 export function tooltip(message, run) {
-  const lines = [message.text || message.line || ""];
-  for (const { text } of message.warnings ?? []) if (!lines[0].includes(text)) lines.push(text);
-  if (run) lines.push(...details(run, lines[0]));
+  const english = message.text || message.line || "";
+  const lines = [told(english)];
+  for (const { text } of message.warnings ?? []) if (!english.includes(text)) lines.push(told(text));
+  if (run) lines.push(...details(run, english));
   return lines.filter(Boolean).join("\n");
 }
 

@@ -4,6 +4,12 @@ import { onSetting, read, setting } from "./host.js";
 
 /** @type {Record<string, Record<string, string>>} */
 let tables = {};
+/** Sentences of the server in other languages, by language and code. @type {Record<string, Record<string, string>>} */
+let sentences = {};
+/** What the server has said, by its English text. @type {Map<string, Said>} */
+const known = new Map();
+// What a node says while it is busy is another text every second.
+const KNOWN = 20_000;
 /** @type {Set<() => void>} */
 const listeners = new Set();
 /** @type {(value?: unknown) => void} */
@@ -31,6 +37,7 @@ export async function loadWords() {
   try {
     const all = JSON.parse(await read("/i18n"));
     tables = Object.fromEntries(Object.entries(all).map(([name, one]) => [name, one?.sagekit ?? {}]));
+    sentences = Object.fromEntries(Object.entries(all).map(([name, one]) => [name, one?.sagekitMessages ?? {}]));
   } catch (error) {
     console.warn("SageKit: its words could not be read", error);
   }
@@ -49,6 +56,70 @@ export function say(key, values = {}) {
   const name = locale();
   const text = tables[name]?.[key] ?? tables[name.split("-")[0]]?.[key] ?? tables.en?.[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, value) => String(values[value] ?? whole));
+}
+
+/**
+ * Keeps code and values of what the server says in English, for `told`.
+ * @typedef {{text: string, code: string, values: Record<string, any>}} Said
+ * @param {Said[] | undefined} said
+ */
+export function learn(said) {
+  for (const one of Array.isArray(said) ? said : []) {
+    known.delete(one.text);
+    known.set(one.text, one);
+    if (known.size > KNOWN) known.delete(known.keys().next().value ?? "");
+  }
+}
+
+/**
+ * What the server said, in the page's language; in English where there is no text for its code.
+ * @param {string} text
+ * @returns {string}
+ */
+export function told(text) {
+  const said = known.get(text);
+  if (said) return sentence(said);
+  return text.includes("\n") ? text.split("\n").map(told).join("\n") : text;
+}
+
+/** @param {Said} said */
+function sentence({ text, code, values }) {
+  const name = locale();
+  const template = sentences[name]?.[code] ?? sentences[name.split("-")[0]]?.[code];
+  if (template === undefined) return text;
+  return template.replace(/\{(\w+)(?::([^}]*))?\}/g, (whole, value, format) =>
+    values && value in values ? shown(values[value], format ?? "") : whole,
+  );
+}
+
+/**
+ * A value as the format behind its name says, which is one of Python's.
+ * @param {any} value
+ * @param {string} format
+ * @returns {string}
+ */
+function shown(value, format) {
+  if (Array.isArray(value)) return joined(value.map((one) => shown(one, "")), format);
+  if (typeof value === "number") return format ? number(value, digits(format)) : String(value);
+  return value !== null && typeof value === "object" ? sentence(value) : String(value);
+}
+
+const JOINTS = /** @type {Record<string, string>} */ ({ bar: " | ", then: "; " });
+const LISTS = /** @type {Record<string, "disjunction" | "conjunction">} */ ({ or: "disjunction", and: "conjunction" });
+
+/** @param {string[]} texts @param {string} format */
+function joined(texts, format) {
+  if (!(format in LISTS)) return texts.join(JOINTS[format] ?? ", ");
+  return new Intl.ListFormat(locale(), { type: LISTS[format] }).format(texts);
+}
+
+/** @param {string} format "," or ".1f" or ".3g" or ".1%" @returns {Intl.NumberFormatOptions} */
+function digits(format) {
+  const [, places, kind] = /^(?:\.(\d+))?([fg%,])$/.exec(format) ?? ["", "", ","];
+  const count = Number(places ?? 6);
+  if (kind === "g") return { maximumSignificantDigits: count };
+  if (kind === ",") return {};
+  return { style: kind === "%" ? "percent" : "decimal", minimumFractionDigits: count, maximumFractionDigits: count };
 }
 
 /** Making one of these costs more than all else in a row of a table. @type {Map<string, Intl.NumberFormat>} */

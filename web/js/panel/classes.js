@@ -1,7 +1,7 @@
 // The table of a run's sizes of call: what ran each of them, its time, its error, and what was passed over and why.
 // @ts-check
 import { make } from "../dom.js";
-import { errorText, milliseconds, number, say } from "../words.js";
+import { errorText, milliseconds, number, say, told } from "../words.js";
 
 const COLUMNS = ["columnCall", "columnKernel", "columnCalls", "columnTime", "columnOwnTime", "columnError", "columnReason"];
 
@@ -39,7 +39,7 @@ function passedOver(kernels) {
   element.addEventListener(
     "toggle",
     () => {
-      const items = names.map((name) => make("li", {}, `${name}: ${kernels[name].join("; ")}`));
+      const items = names.map((name) => make("li", {}, `${name}: ${kernels[name].map(told).join("; ")}`));
       element.append(make("ul", {}, items));
     },
     { once: true },

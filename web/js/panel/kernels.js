@@ -2,7 +2,7 @@
 // @ts-check
 import { block, icon, make } from "../dom.js";
 import { state } from "../store.js";
-import { errorText, milliseconds, number, say } from "../words.js";
+import { errorText, milliseconds, number, say, told } from "../words.js";
 import { empty, facts, section } from "./section.js";
 
 /** @type {Record<string, [string, string]>} */
@@ -47,7 +47,7 @@ function row(gpu, kernel, verdict) {
     icon(sign),
     make("span.kernel-name", {}, kernel),
     make("span.state", {}, [stateText(verdict), error].filter(Boolean).join(", ")),
-    verdict.detail && make("div.detail", {}, verdict.detail),
+    verdict.detail && make("div.detail", {}, told(verdict.detail)),
   ];
   return block(`kernel ${gpu} ${kernel}`, summary, () => more(verdict), { "data-kernel": kernel, "data-state": verdict.state });
 }

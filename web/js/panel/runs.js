@@ -2,7 +2,7 @@
 // @ts-check
 import { block, icon, make } from "../dom.js";
 import { state } from "../store.js";
-import { clock, locale, number, say } from "../words.js";
+import { clock, locale, number, say, told } from "../words.js";
 import { callsChart } from "./charts.js";
 import { classesTable } from "./classes.js";
 import { empty, section } from "./section.js";
@@ -94,9 +94,9 @@ function remarks(run) {
     "ul.notes",
     {},
     warnings.map((text) =>
-      make("li.warned", {}, icon("exclamation-triangle"), make("span", {}, say("warning", { text }))),
+      make("li.warned", {}, icon("exclamation-triangle"), make("span", {}, say("warning", { text: told(text) }))),
     ),
-    others.map((/** @type {string} */ text) => make("li", {}, text)),
+    others.map((/** @type {string} */ text) => make("li", {}, told(text))),
   );
 }
 
