@@ -80,7 +80,8 @@ def test_a_message_on_a_node_follows_the_language_of_the_page_and_is_english_wit
     title = line.get_attribute("title")
     assert "呼び出し：sage2-int8-fp8 1,140" in title
     assert (
-        "sage2-int8-fp8 がNaN または Infを出したため、このモデルの次の箇所では使いません：ブロック 3" in title
+        "sage2-int8-fp8 が NaN または Inf を出したため、このモデルの次の箇所では使いません：ブロック 3"
+        in title
     )
     page.set("Comfy.Locale", "ko")
     line.filter(has_text="호출 1,140회 후 취소됨").wait_for()
