@@ -12,6 +12,7 @@ import torch
 
 from ..kernels.call import ADDITIVE_MASK, BOOL_MASK, NO_MASK, Call
 from ..machine.reason import Reason
+from .capabilities import ignored
 from .catalogue import REASONS
 
 # Keywords whose meaning is honoured here. Any other may change the result, so such a call goes to the
@@ -83,7 +84,9 @@ def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
     given = len(args)
     q, k, v = args[:3] if given >= 3 else (kwargs.get("q"), kwargs.get("k"), kwargs.get("v"))
     mask = args[4] if given > 4 else kwargs.get("mask")
-    scale = kwargs.get("scale")
+    scale, gqa = kwargs.get("scale"), bool(kwargs.get("enable_gqa", False))
+    if not_read := ignored():
+        scale, gqa = None if "scale" in not_read else scale, gqa and "enable_gqa" not in not_read
     tensor = torch.Tensor
     if not (isinstance(q, tensor) and isinstance(k, tensor) and isinstance(v, tensor)):
         return None
@@ -102,7 +105,7 @@ def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments | None:
         bool(args[6] if given > 6 else kwargs.get("skip_reshape", False)),
         bool(args[7] if given > 7 else kwargs.get("skip_output_reshape", False)),
         scale,
-        bool(kwargs.get("enable_gqa", False)),
+        gqa,
         kwargs.get("low_precision_attention", True) is False or precision is torch.float32,
         unknown,
     )

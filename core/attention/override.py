@@ -9,6 +9,7 @@ import torch
 
 from ...host import containers, others
 from ...host.arguments import Arguments, broadcastable, heads_joined, read
+from ...host.capabilities import unrecorded
 from ...host.default_attention import default, default_itself, without_launch_flag
 from ...host.options import KEY as OPTIONS_KEY
 from ...kernels import launch_flags
@@ -127,8 +128,9 @@ def _settle(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tu
 
 
 def _settled(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tuple, kwargs: dict):
-    measured = bench(patch, plan, given, func, args, kwargs)
-    settled, out = routes.settle(plan, patch.settings, patch.kernels, routes.TIMES, measured)
+    with unrecorded():
+        measured = bench(patch, plan, given, func, args, kwargs)
+        settled, out = routes.settle(plan, patch.settings, patch.kernels, routes.TIMES, measured)
     settled.proven = out is not None
     patch.settled(settled)
     passed_over = dict(settled.passed_over)
@@ -144,16 +146,18 @@ def _watch(patch: Patch, plan: Plan, given: Arguments, options: dict, forward: F
     if forward.next_is_sampled():
         began = time.perf_counter()
         tensors, mask = apart(given, plan.call), broadcastable(given.mask)
-        sums = accuracy.sample(*tensors, out, mask, given.scale, patch.guard.turn)
+        with unrecorded():
+            sums = accuracy.sample(*tensors, out, mask, given.scale, patch.guard.turn)
         forward.readings.append((plan.name, place(plan, options), group(plan), sums))
         patch.guard.took(time.perf_counter() - began)
 
 
 def _try_beside(patch: Patch, plan: Plan, given: Arguments, options: dict, right) -> None:
     """In a second forward: what the quantised kernel would have answered, against the right answer."""
-    out = _run(patch, plan, given)
-    out = None if out is None else heads_joined(out, plan.call, given.skip_output_reshape)
-    patch.guard.tried(plan.name, place(plan, options), out, right)
+    with unrecorded():
+        out = _run(patch, plan, given)
+        out = None if out is None else heads_joined(out, plan.call, given.skip_output_reshape)
+        patch.guard.tried(plan.name, place(plan, options), out, right)
 
 
 def _run(patch: Patch, plan: Plan, given: Arguments):

@@ -11,6 +11,7 @@ from support import host
 FILES = (
     "test_plumbing.py",
     "test_override.py",
+    "test_capabilities.py",
     "test_sampling.py",
     "test_compiled.py",
     "test_compiled_linear.py",
