@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..machine.message import Message, said
 
@@ -62,7 +63,7 @@ class Remark:
     code: str
     text: Message
 
-    def as_data(self) -> dict:
+    def as_data(self) -> dict[str, Any]:
         return {"code": self.code, "text": self.text}
 
 
@@ -95,7 +96,7 @@ class Shown:
         """All lines as one text."""
         return "\n".join(self.lines)
 
-    def as_data(self) -> dict:
+    def as_data(self) -> dict[str, Any]:
         """The same as JSON-ready values; fields are only ever added."""
         return {
             "node_id": self.node_id,
@@ -132,7 +133,7 @@ class Notice:
         """The same for the same cause, another one after a new start."""
         return f"{_started:.0f}:{self.kind}:{self.text}"
 
-    def as_data(self) -> dict:
+    def as_data(self) -> dict[str, Any]:
         """The notice as JSON-ready values; fields are only ever added."""
         facts = {"kind": self.kind, "severity": self.severity, "text": self.text, "time": self.time}
         return {"id": self.id, **facts, "said": said([self.text])}
@@ -171,13 +172,13 @@ def notice(kind: str, text: Message, severity: str = WARN) -> None:
     _tell(new)
 
 
-def messages() -> list[dict]:
+def messages() -> list[dict[str, Any]]:
     """What each node said last, oldest first."""
     with _lock:
         return [one.as_data() for one in _messages.values()]
 
 
-def notices() -> list[dict]:
+def notices() -> list[dict[str, Any]]:
     """What was told once, oldest first."""
     with _lock:
         return [one.as_data() for one in _notices]

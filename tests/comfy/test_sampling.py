@@ -118,6 +118,26 @@ def test_a_run_that_ends_in_an_error_or_a_cancel_is_closed_and_told(wan, patch_m
     assert len(report.runs()) == 1 and caplog.text.count("SageKit:") == 1
 
 
+def test_a_cancel_is_told_from_an_error_and_how_far_the_run_came(wan, patch_model):
+    from comfy import model_management
+
+    def stopped_by(error):
+        def run(apply_model, given):
+            apply_model(given["input"], given["timestep"], **given["c"])
+            raise error
+
+        patched = patch_model(wan, Settings("right"))
+        patched.set_model_unet_function_wrapper(run)
+        with pytest.raises(type(error)):
+            sample(patched)
+        return report.runs()[-1]
+
+    cancelled = stopped_by(model_management.InterruptProcessingException())
+    assert (cancelled["state"], cancelled["line"]) == ("cancelled", "cancelled after 4 calls")
+    failed = stopped_by(ValueError("of another node"))
+    assert (failed["state"], failed["line"]) == ("failed", "run failed after 4 calls")
+
+
 def test_nothing_is_kept_of_a_patched_model_that_is_dropped(wan, patch_model):
     patched = patch_model(wan, Settings("right"))
     override = weakref.ref(patched.model_options["transformer_options"]["optimized_attention_override"])
