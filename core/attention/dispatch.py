@@ -5,7 +5,10 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import torch
+
 from ...check.catalogue import REASONS as REASONS_OF_THE_CHECK
+from ...host.process import is_cancel
 from ...kernels.backend import Backend, Kernel
 from ...kernels.call import Call
 from ...kernels.families import backends
@@ -92,8 +95,8 @@ class Kernels:
                     return reason
             return self._kernels[backend.name]
 
-    def drop(self, name: str, error: Exception) -> None:
-        """Takes a kernel that raised out of use for the life of the process."""
+    def drop(self, name: str, error: BaseException) -> None:
+        """Takes a kernel that raised or answered wrongly out of use for the life of the process."""
         with self._lock:
             if self._kernels.pop(name, None) is not None:
                 self._unusable[name] = REASONS("raised", error=_in_words(error))
@@ -159,25 +162,52 @@ def run(plan: Plan, kernels: Kernels, tensors: list, mask, scale, owned: bool = 
         owned: The tensors have no other owner, so that the kernel may free them.
 
     Returns:
-        (batch, heads, q_len, head_dim), or None where the kernel raised and was dropped. Out of memory
-        and faults after which the GPU's context is gone go up.
+        (batch, heads, q_len, head_dim), or None where the kernel was dropped because it raised or answered
+        in another shape, dtype or place. A cancel, out of memory and faults after which the GPU's context is
+        gone go up.
     """
+    q, k, v = tensors
+    shape, dtype, device = (*q.shape[:-1], v.shape[-1]), q.dtype, q.device
     try:
         # A kernel that has not run yet may still need the host's attention to take over, and with it
         # the tensors.
         if owned and plan.proven and plan.kernel.attend_owned is not None:
-            return plan.kernel.attend_owned(tensors, mask=mask, scale=scale)
-        q, k, v = tensors
-        out = plan.kernel.attend(q, k, v, mask=mask, scale=scale)
+            del q, k, v
+            out = plan.kernel.attend_owned(tensors, mask=mask, scale=scale)
+        else:
+            out = plan.kernel.attend(q, k, v, mask=mask, scale=scale)
+        if not torch.is_tensor(out) or out.shape != shape or out.dtype != dtype or out.device != device:
+            raise WrongAnswerError(f"{_looks(out)} where {tuple(shape)} {dtype} on {device} is due")
         plan.proven = True
         return out
-    except Exception as error:
-        if not tensors or not leaves_the_gpu_usable(error):
+    except BaseException as error:
+        if not tensors or is_cancel(error) or _is_the_users(error) or not leaves_the_gpu_usable(error):
             raise
         kernels.drop(plan.name, error)
         return None
 
 
-def _in_words(error: Exception) -> str:
+class WrongAnswerError(Exception):
+    """A kernel's answer that is no attention of what it was given, by its shape, dtype or device alone."""
+
+
+def _looks(out: object) -> str:
+    """What a kernel answered, in a few words."""
+    if not isinstance(out, torch.Tensor):
+        return type(out).__name__
+    return f"{tuple(out.shape)} {out.dtype} on {out.device}"
+
+
+def _is_the_users(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, which Python gives to the main thread; ComfyUI runs prompts in another.
+
+    There a KeyboardInterrupt is the kernel's own, as a SystemExit is anywhere: it would end that thread.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return threading.current_thread() is threading.main_thread()
+    return not isinstance(error, (Exception, SystemExit))
+
+
+def _in_words(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}"

@@ -1,5 +1,6 @@
 """Loading, running and dropping kernels."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -106,6 +107,46 @@ def test_out_of_memory_and_lost_gpus_go_up_untouched(error):
     with pytest.raises(type(error)) as caught:
         dispatch.run(plan_for(kernels), kernels, tensors(), None, None)
     assert caught.value is error
+    assert plan_for(kernels).kernel is not None
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda out: out[:, :, :-1],
+        lambda out: out.transpose(1, 2),
+        lambda out: out.double(),
+        lambda out: out.to("meta"),
+        lambda out: (out, None),
+        lambda out: None,
+    ],
+)
+def test_an_answer_of_another_shape_dtype_or_device_gives_way_and_drops_the_kernel(spoil):
+    kernels = kernels_with(lambda q, k, v, *, mask=None, scale=None: spoil(q.clone()))
+    plan = plan_for(kernels)
+    assert dispatch.run(plan, kernels, tensors(), None, None) is None
+    assert not plan.proven and plan_for(kernels).why == "raised"
+    assert "is due" in str(kernels.why_dropped("fake"))
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+def test_a_kernel_cannot_end_the_thread_that_runs_prompts(error):
+    kernels, answers = kernels_with(raising(error)), ["not reached"]
+
+    def prompt():
+        answers[0] = dispatch.run(plan_for(kernels), kernels, tensors(), None, None)
+
+    thread = threading.Thread(target=prompt)
+    thread.start()
+    thread.join()
+    assert answers == [None] and plan_for(kernels).why == "raised"
+
+
+def test_the_hosts_cancel_goes_up_and_is_no_fault_of_the_kernel():
+    cancel = type("InterruptProcessingException", (Exception,), {})
+    kernels = kernels_with(raising(cancel()))
+    with pytest.raises(cancel):
+        dispatch.run(plan_for(kernels), kernels, tensors(), None, None)
     assert plan_for(kernels).kernel is not None
 
 
