@@ -44,8 +44,9 @@ def fault_in(text: str) -> Fault | None:
 
 @lru_cache(maxsize=1)
 def _rows() -> list[tuple[str, re.Pattern[str]]]:
+    # Of an error that is known to be of compiling, less has to be said than in a log of anything.
     return [
-        (row["compiling"], re.compile(row["match"], re.IGNORECASE | re.DOTALL))
+        (row["compiling"], re.compile(row.get("compiling_match", row["match"]), re.IGNORECASE))
         for row in table("symptoms")["symptoms"]
         if "compiling" in row
     ]

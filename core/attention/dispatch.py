@@ -167,7 +167,8 @@ def run(plan: Plan, kernels: Kernels, tensors: list, mask, scale, owned: bool = 
         gone go up.
     """
     q, k, v = tensors
-    shape, dtype, device = (*q.shape[:-1], v.shape[-1]), q.dtype, q.device
+    # k and v are as wide as q in every call that has a plan. Read before a kernel may free q.
+    shape, dtype, device = q.shape, q.dtype, q.device
     try:
         # A kernel that has not run yet may still need the host's attention to take over, and with it
         # the tensors.
@@ -176,7 +177,12 @@ def run(plan: Plan, kernels: Kernels, tensors: list, mask, scale, owned: bool = 
             out = plan.kernel.attend_owned(tensors, mask=mask, scale=scale)
         else:
             out = plan.kernel.attend(q, k, v, mask=mask, scale=scale)
-        if not torch.is_tensor(out) or out.shape != shape or out.dtype != dtype or out.device != device:
+        if not (
+            isinstance(out, torch.Tensor)
+            and out.dtype is dtype
+            and out.shape == shape
+            and out.device == device
+        ):
             raise WrongAnswerError(f"{_looks(out)} where {tuple(shape)} {dtype} on {device} is due")
         plan.proven = True
         return out
