@@ -11,6 +11,7 @@ from ...machine import Environment
 from ..commands.terminal import Terminal
 from ..paste.events import events
 from ..paste.paste import decode, read, read_ends
+from ..paste.raising import raiser
 from ..plan.plan import Plan
 from .situation import Situation, fits, situation
 from .symptom import Cause, Match, Symptom, symptoms
@@ -186,6 +187,11 @@ _UNNAMED = {
     "file": "a file",
     "what": "what is not there",
     "lib": "a library of CUDA",
+    "name": "a part of it",
+    "asking": "what asks for it",
+    "function": "its attention",
+    # Whose file the error stands in.
+    "pack": "that node pack",
 }
 
 
@@ -197,6 +203,8 @@ class _Names(dict):
 def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal | None) -> Answer:
     # Alternatives of one expression number what they name.
     found_names = {name.rstrip("23"): text for name, text in one.match.groups.items() if text}
+    if pack := _pack(one, found):
+        found_names["pack"] = pack
     names = _Names(known() | found_names)
     causes = [(cause.cause.format_map(names), cause.fix.format_map(names)) for cause in one.causes]
     asked = one.symptom.question if len(causes) > 1 and not one.symptom.all else ""
@@ -217,6 +225,12 @@ def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal
         harmless=one.symptom.harmless,
         note=found.elsewhere,
     )
+
+
+def _pack(one: _Found, found: Situation) -> str:
+    """Whose file an error stands in, where a sentence names it."""
+    wanted = any("{pack}" in cause.cause + cause.fix for cause in one.causes)
+    return raiser(found.paste, one.match.start)[0] if wanted else ""
 
 
 def _numbered(texts: list[str], before: str = "") -> str:

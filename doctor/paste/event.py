@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, fields
 
-PROGRAM, MODULE, BUILD, EXCEPTION, CRASH = "program", "module", "build", "exception", "crash"
+PROGRAM, MODULE, BUILD, IMPORT = "program", "module", "build", "import"
+EXCEPTION, CRASH = "exception", "crash"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,27 @@ class ModuleFailure(Event):
 
 
 @dataclass(frozen=True)
+class ImportFailure(Event):
+    """A part of a package that another one asks for, and that is not there.
+
+    Attributes:
+        package: Whose part it is, "transformers".
+        module: Where it is looked for, "transformers.models".
+        name: What is looked for in it; "" where the module itself is not there.
+        asking: The node pack or the package that asks; "" where the log does not tell.
+        reason: "name" of a part, "absent" where the package itself is not installed.
+    """
+
+    package: str = ""
+    module: str = ""
+    name: str = ""
+    asking: str = ""
+    reason: str = ""
+
+    kind = IMPORT
+
+
+@dataclass(frozen=True)
 class BuildFailure(Event):
     """A package that was being built from source.
 
@@ -84,11 +106,13 @@ class Raised(Event):
         type: "RuntimeError".
         message: Its first line.
         package: Whose code raised it, by the path of the last frame.
+        function: Where in that code, by the name that the frame tells.
     """
 
     type: str = ""
     message: str = ""
     package: str = ""
+    function: str = ""
 
     kind = EXCEPTION
 

@@ -6,6 +6,7 @@ is still an event of a known kind.
 
 from .building import builds, programs
 from .event import Event
+from .importing import imports
 from .loading import modules
 from .paste import Paste
 from .raising import crashes, raised
@@ -13,5 +14,12 @@ from .raising import crashes, raised
 
 def events(paste: Paste) -> list[Event]:
     """Everything that happened, in the order of the log."""
-    found = [*programs(paste), *modules(paste), *builds(paste), *crashes(paste), *raised(paste)]
+    found = [
+        *programs(paste),
+        *modules(paste),
+        *imports(paste),
+        *builds(paste),
+        *crashes(paste),
+        *raised(paste),
+    ]
     return sorted(found, key=lambda one: one.start)

@@ -8,7 +8,7 @@ from .event import ModuleFailure
 from .paste import Paste, flowing
 
 _FIRST_PATH = re.compile(
-    r"site-packages[\\/]{1,2}([A-Za-z]\w{1,40})(?:-[\w.+]{1,60}\.egg[\\/]{1,2}\w{1,80})?[\\/.]"
+    r"(?:site|dist)-packages[\\/]{1,2}([A-Za-z]\w{1,40})(?:-[\w.+]{1,60}\.egg[\\/]{1,2}\w{1,80})?[\\/.]"
 )
 _DLL = flowing(
     r"DLL load failed while importing (?P<module>\w{1,60}) ?:?(?P<said>[^\n]{0,200})(?P<more>\n[^\n]{0,40})?"

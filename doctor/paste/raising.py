@@ -44,7 +44,14 @@ _REPORTED = flowing(
     r"[^\n]{0,10}\*{0,3}Exception Message:\*{0,3}:? (?P<message>[^\n]{0,400})"
 )
 _DURING = flowing(r"!!! Exception during processing ?!!![ ]?(?P<type>)(?P<message>[^\n]{1,400})")
-_FRAME = re.compile(r'^File "(?P<path>[^"\n]{1,400})", line \d{1,8}', re.MULTILINE)
+# A terminal or a mail may have broken a path anywhere.
+_FRAME = flowing(
+    r'^File "(?P<path>[^"]{1,400})", line \d{1,8}(?:,? in (?P<function>[\w.<>]{1,100}))?', re.MULTILINE
+)
+_INSTALLED = re.compile(r"(?:site|dist)-packages[\\/]{1,2}(\w{1,80})")
+_PACK = re.compile(r"custom_nodes[\\/]{1,2}([\w.-]{1,80})")
+# What ComfyUI writes before the message where a pack did not load.
+_NOT_LOADED = flowing(r"custom_nodes[\\/]{1,2}([\w.\n-]{1,80}) module for custom nodes: ?$")
 
 
 def raised(paste: Paste) -> Iterator[Raised]:
@@ -59,18 +66,18 @@ def raised(paste: Paste) -> Iterator[Raised]:
     for place, match in found:
         if "OutOfMemory" in match["type"] or "out of memory" in match["message"]:
             continue
-        yield Raised(place, place + len(match[0]), match["type"], match["message"], _raiser(paste, place))
+        package, function = raiser(paste, place)
+        yield Raised(place, place + len(match[0]), match["type"], match["message"], package, function)
 
 
-def _raiser(paste: Paste, place: int) -> str:
-    frames = _FRAME.findall(
-        paste.text[max(0, place - 2_500) : place]
-        + "\n"
-        + paste.text[place : place + 6_000].split("Traceback")[0]
-    )
-    for path in reversed(frames):
-        if package := re.search(r"site-packages[\\/]{1,2}(\w{1,80})", path):
-            return package[1]
-        if pack := re.search(r"custom_nodes[\\/]{1,2}([\w.-]+)", path):
-            return pack[1]
-    return ""
+def raiser(paste: Paste, place: int) -> tuple[str, str]:
+    """Whose code a place in a log is about, and the function in it: by its last frame, else by its line."""
+    before = paste.text[max(0, place - 2_500) : place]
+    if pack := _NOT_LOADED.search(before[-400:]):
+        return pack[1].replace("\n", "").removesuffix(".py"), ""
+    frames = _FRAME.findall(f"{before}\n{paste.text[place : place + 6_000].split('Traceback')[0]}")
+    for path, function in reversed(frames):
+        whole = path.replace("\n", "")
+        if found := _INSTALLED.search(whole) or _PACK.search(whole):
+            return found[1], function
+    return "", ""

@@ -133,6 +133,21 @@ UNKNOWN = {
     ),
     "a compiler's line": ('frob.cu(12): error: identifier "frob" is undefined', "kind-source", "frob.cu"),
     "a crash": ("Fatal Python error: Segmentation fault", "kind-crash", "without an exception"),
+    "a package that is not there": (
+        "Cannot import /srv/ComfyUI/custom_nodes/frobber module for custom nodes: No module named 'frobs'",
+        "kind-import",
+        "frobber asks for the package frobs",
+    ),
+    "a part that another version has": (
+        "RuntimeError: Failed because of: cannot import name 'Frob' from 'frobs' (/v/frobs/__init__.py)",
+        "kind-import",
+        "older or newer",
+    ),
+    "a pack's own attention": (
+        'File "/srv/ComfyUI/custom_nodes/frobber/x.py", line 3, in frob_sageattn_forward\nKeyError: 3',
+        "exc-pack-attention",
+        "Bypass that node of frobber",
+    ),
     "an option": ("main.py: error: argument --port: invalid int value: 'x'", "kind-options", "--port"),
 }
 
@@ -150,6 +165,27 @@ def test_a_kind_gives_way_to_every_rule_and_not_to_what_is_harmless():
     harmless = "A matching Triton is not available, some optimizations will not be enabled"
     assert [one.code for one in explain(f"{harmless}\n{unknown}")] == ["kind-exception", "xformers-triton"]
     assert [one.code for one in explain(f"No module named 'triton'\n{unknown}")] == ["no-triton"]
+
+
+@pytest.mark.parametrize(
+    ("line", "package", "function"),
+    [
+        ('File "/usr/lib/python3.12/dist-packages/frobs/a.py", line 3, in go', "frobs", "go"),
+        ('File "D:\\ComfyUI\\custom_nodes\\Comfy-\nFrob\\a.py", line\n3, in go', "Comfy-Frob", "go"),
+        ('File "/c/custom_nodes/frob/a.py", line 3', "frob", ""),
+        ('File "/c/ComfyUI/nodes.py", line 3, in go', "", ""),
+    ],
+)
+def test_whose_code_raised_is_read_from_a_frame_however_it_was_broken(line, package, function):
+    (one,) = [event for event in events(read(f"{line}\nKeyError: 3")) if event.kind == "exception"]
+    assert (one.package, one.function) == (package, function)
+
+
+def test_a_pack_for_nvidia_on_another_makers_gpu_is_told_as_that():
+    text = 'File "/c/custom_nodes/frob/a.py", line 3, in sage_forward\nKeyError: 3'
+    (amd,) = explain(f"pytorch version: 2.8.0+rocm6.4\n{text}")
+    (other,) = explain(text)
+    assert "another maker" in amd.cause and "another maker" not in other.cause
 
 
 def test_of_several_kinds_the_one_that_says_most_is_told():
