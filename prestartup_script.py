@@ -13,18 +13,18 @@ import sys
 from pathlib import Path
 
 PACK = Path(__file__).parent
+AT_START = "sagekit_at_start"
 
 
 def _ours(module: str):
     """A module of the pack, loaded by its path: ComfyUI has not imported it yet."""
-    name = "sagekit_at_start"
-    if name not in sys.modules:
+    if AT_START not in sys.modules:
         spec = importlib.util.spec_from_file_location(
-            name, PACK / "__init__.py", submodule_search_locations=[str(PACK)]
+            AT_START, PACK / "__init__.py", submodule_search_locations=[str(PACK)]
         )
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return importlib.import_module(f"{name}.{module}")
+        sys.modules[AT_START] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[AT_START])
+    return importlib.import_module(f"{AT_START}.{module}")
 
 
 def _look_ahead() -> None:
@@ -47,7 +47,10 @@ def _look_ahead() -> None:
     broken = startup.look(
         flags, packages, environment, store, device=device, say=logging.info, is_guarded=acts
     )
-    startup.Start(args, environment, PACK, acts).act_on(broken, packages)
+    start = startup.Start(args, environment, PACK, acts)
+    # Here the pack finds it when ComfyUI has loaded it under its own name for it: see app/background.py.
+    sys.modules[AT_START].sagekit_start = start
+    start.act_on(broken, packages)
 
 
 try:

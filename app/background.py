@@ -6,52 +6,59 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from ..check import check
 from ..check.verdicts import Verdict
 from ..core import messages
-from ..core.attention import proofs, routes
-from ..core.attention.dispatch import kernels_of_this_process
+from ..core.attention import routes
+from ..core.session import Session
 from ..host import process, server
 from ..kernels import launch_flags
 from ..kernels.families import sought
+from ..kernels.launch_flags import spelled
 from ..machine import fingerprint, layout, read_environment, with_gpus_from_torch
 from .catalogue import NOTICES
+
+if TYPE_CHECKING:
+    from .startup import Start
 
 log = logging.getLogger(__name__)
 
 # The startup hook loads the pack by its path, before ComfyUI does under its own name for it.
-_HOOK = "sagekit_at_start.app.startup"
+_AT_START = "sagekit_at_start"
 _PACK = Path(__file__).parents[1]
 
 
-def start() -> None:
+def start(session: Session) -> None:
     """Reads what earlier checks found, and checks the rest once the server runs. Never raises."""
     try:
-        _start()
+        _start(session)
     except Exception:
         # Without it kernels stay unproven and models run on exact ones: nothing to lose the pack for.
         log.exception("SageKit: the kernel check could not be prepared; models run on exact kernels")
 
 
-def _start() -> None:
+def _start(session: Session) -> None:
     flags = process.flags_that_are_on((*launch_flags.flags(), "cpu"))
     here = process.folders()
     gpus = _gpus()
     environment = read_environment(sought(), here.comfyui, flags)
     # torch is loaded and in use here, so asking it costs nothing.
     environment = with_gpus_from_torch(environment) if gpus else environment
-    proofs.PROOFS.read(here.verdicts, environment)
-    routes.TIMES.read(here.kept / routes.FILE_NAME, fingerprint(environment))
-    _tell_of_start()
+    session.proofs.read(here.verdicts, environment)
+    session.times.read(here.kept / routes.FILE_NAME, fingerprint(environment))
+    _tell_of_start(session)
+    kernels = session.kernels.backends.values()
 
     async def begin(app) -> None:
         _write_down(here)
-        if not any(proofs.to_check(gpu) for gpu in gpus):
+        if not any(session.proofs.missing(gpu, kernels) for gpu in gpus):
             return
-        thread = threading.Thread(target=_check, args=(gpus,), name="SageKit kernel check", daemon=True)
+        arguments = session, gpus
+        thread = threading.Thread(target=_check, args=arguments, name="SageKit kernel check", daemon=True)
         thread.start()
 
     server.at_start(begin)
@@ -67,26 +74,27 @@ def _write_down(here: layout.Layout) -> None:
         log.info("SageKit: a check by hand will not know this ComfyUI's folders: %s", trouble)
 
 
-def _tell_of_start() -> None:
+def _tell_of_start(session: Session) -> None:
     """Notices of what the startup hook and the stored verdicts had to say."""
-    hook = sys.modules.get(_HOOK)
-    remarks = [*(hook.remarks_of_start if hook else ()), *proofs.PROOFS.remarks]
+    start: Start | None = getattr(sys.modules.get(_AT_START), "sagekit_start", None)
+    remarks = [*(start.remarks if start else ()), *session.proofs.remarks]
     for remark in dict.fromkeys(remarks):
         if remark.startswith(check.CHANGED):
             changed = remark.removeprefix(check.CHANGED)
-            messages.notice("versions-changed", NOTICES("versions-changed", changes=changed), messages.INFO)
-    if hook is None:
+            text = NOTICES("versions-changed", changes=changed)
+            session.messages.notice("versions-changed", text, messages.INFO)
+    if start is None:
         return
-    if hook.guard is not None:
+    if start.guard is not None:
         # ComfyUI has its packages by now: other packs' imports are none of ours.
-        hook.guard.remove()
-    for name, verdict in hook.kept_out.items():
-        if verdict not in hook.cleared.values():
+        start.guard.remove()
+    for name, verdict in start.kept_out.items():
+        if verdict not in start.cleared.values():
             text = NOTICES("package-kept-out", package=name, verdict=str(verdict))
-            messages.notice("package-kept-out", text)
-    for flag, verdict in hook.cleared.items():
-        text = NOTICES("startup-fallback", flag=hook.spelled(flag), verdict=str(verdict))
-        messages.notice("startup-fallback", text)
+            session.messages.notice("package-kept-out", text)
+    for flag, verdict in start.cleared.items():
+        text = NOTICES("startup-fallback", flag=spelled(flag), verdict=str(verdict))
+        session.messages.notice("startup-fallback", text)
 
 
 def _gpus() -> dict[str, str]:
@@ -97,13 +105,14 @@ def _gpus() -> dict[str, str]:
     return {torch.cuda.get_device_name(index): f"cuda:{index}" for index in reversed(range(count))}
 
 
-def _check(gpus: dict[str, str]) -> None:
+def _check(session: Session, gpus: dict[str, str]) -> None:
     def wait() -> None:
         while server.is_busy():
             time.sleep(1.0)
 
     try:
-        proofs.check_missing(gpus, wait, kernels_of_this_process().proofs_changed, explained)
+        kernels = session.kernels
+        session.proofs.check_missing(gpus, kernels.backends.values(), wait, kernels.proofs_changed, explained)
     except Exception:
         log.exception("SageKit: the kernel check failed; models run on exact kernels")
 

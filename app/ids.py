@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from comfy_api.latest import io
 
-from ..core import messages
+from ..core.messages import Messages
 from ..host.process import node_classes
 from .catalogue import NOTICES
 
@@ -52,7 +52,7 @@ def ours(nodes: Iterable[type[io.ComfyNode]], node_id: str) -> type[io.ComfyNode
     return found if isinstance(found, type) and issubclass(found, tuple(nodes)) else None
 
 
-def tell(nodes: Iterable[type[io.ComfyNode]]) -> None:
+def tell(nodes: Iterable[type[io.ComfyNode]], messages: Messages) -> None:
     """Says once in the log and on the page which ids belong to others, and what to do."""
     for one in taken(nodes):
         text = NOTICES("ids-taken", id=one["id"], by=one["by"], instead=one["instead"])

@@ -18,39 +18,41 @@ log = logging.getLogger(__name__)
 
 _BY_ID = {one.old: one for one in replacements.REPLACEMENTS}
 
-# The nodes of which the log has told.
-_told: set[str] = set()
-
 
 def watch() -> None:
     """Has every prompt rewritten that comes, where the host replaces nodes."""
     if replacements.is_known_to_the_host():
-        web_api.before_each_prompt(rewrite)
+        web_api.before_each_prompt(Rewriter().rewrite)
 
 
-def rewrite(prompt: object) -> None:
-    """Puts our nodes in the place of those that they stand in for; everything else stays as it is."""
-    if not isinstance(prompt, dict):
-        return
-    ours = {number: _ours(node) for number, node in prompt.items()}
-    prompt.update({number: node for number, node in ours.items() if node is not None})
+class Rewriter:
+    """Puts our nodes in the place of those that they stand in for, and says so once for each kind."""
 
+    def __init__(self) -> None:
+        self._told: set[str] = set()
 
-def _ours(node: object) -> dict | None:
-    """The node of ours for one of a prompt; None for a node that is not to be replaced."""
-    if not isinstance(node, dict) or not isinstance(node.get("inputs"), Mapping):
-        return None
-    kind = node.get("class_type")
-    if not isinstance(kind, str):
-        return None
-    one = _BY_ID.get(kind)
-    if one is None or not _is_ours_to_replace(one):
-        return None
-    new = ids.registered_id(one.new)
-    if kind not in _told:
-        _told.add(kind)
-        log.info("SageKit: %s is not installed; %s runs in its place", kind, new)
-    return {**node, "class_type": new, "inputs": one.inputs_for(node["inputs"])}
+    def rewrite(self, prompt: object) -> None:
+        """Rewrites a prompt; everything else in it stays as it is."""
+        if not isinstance(prompt, dict):
+            return
+        ours = {number: self._ours(node) for number, node in prompt.items()}
+        prompt.update({number: node for number, node in ours.items() if node is not None})
+
+    def _ours(self, node: object) -> dict | None:
+        """The node of ours for one of a prompt; None for a node that is not to be replaced."""
+        if not isinstance(node, dict) or not isinstance(node.get("inputs"), Mapping):
+            return None
+        kind = node.get("class_type")
+        if not isinstance(kind, str):
+            return None
+        one = _BY_ID.get(kind)
+        if one is None or not _is_ours_to_replace(one):
+            return None
+        new = ids.registered_id(one.new)
+        if kind not in self._told:
+            self._told.add(kind)
+            log.info("SageKit: %s is not installed; %s runs in its place", kind, new)
+        return {**node, "class_type": new, "inputs": one.inputs_for(node["inputs"])}
 
 
 def _is_ours_to_replace(one: Replacement) -> bool:

@@ -7,18 +7,18 @@ import json
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..check.catalogue import refusal
 from ..check.verdicts import Verdict
-from ..core import messages
-from ..core.attention import proofs, report, routes
+from ..core.attention.report import Run
 from ..core.messages import Notice, Place, Shown
+from ..core.session import Session
 from ..doctor import rules
 from ..host import server as host
 from ..host.process import folders
-from ..kernels.families import backends
+from ..kernels.backend import Backend
 from ..machine import Environment, layout
 from ..machine.message import Message, said
 
@@ -37,45 +37,42 @@ _FOLDERS = re.compile(
 )
 
 
-def register(taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
+def register(session: Session, taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
     """Adds the routes to ComfyUI's server, where one runs; a second time it changes nothing.
 
     Args:
+        session: Whose messages, runs and verdicts are asked for.
         taken: Says which of the nodes' ids belong to other packs now.
         pages: The id under which a help page lies by the other id of the same node.
     """
     from aiohttp import web
 
-    server = host.running()
+    server, messages, proofs = host.running(), session.messages, session.proofs
     if server is None or _send in messages.listeners:
         return
     messages.listeners.append(_send)
     messages.locator = _place
-    plans, runs = Plans(folders()), Runs()
-    report.listeners.append(runs.write)
+    plans, report = Plans(folders()), Report(session)
+    session.runs.listeners.append(report.write)
 
     @server.routes.get("/sagekit/report")
     async def get_report(request: web.Request) -> web.Response:
-        return web.json_response(text=runs.as_json())
+        return web.json_response(text=report.as_json())
 
     @server.routes.get("/sagekit/status")
     async def get_status(request: web.Request) -> web.Response:
-        return web.json_response(text=as_json({**status(), "taken": taken()}))
+        return web.json_response(text=as_json({**status(session), "taken": taken()}))
 
     @server.routes.get("/sagekit/plan")
     async def get_plan(request: web.Request) -> web.Response:
-        environment = proofs.PROOFS.environment
-        stored = proofs.PROOFS.stored
-        found = stored.verdicts if stored is not None else {}
-        plan = await plans.of(environment, found) if environment is not None else None
+        environment = proofs.environment
+        plan = await plans.of(environment, proofs.by_gpu()) if environment is not None else None
         # Made for a page already: what is cut out of a command makes another one of it.
         return web.json_response(text=json.dumps({"plan": plan}, allow_nan=False))
 
     @server.routes.post("/sagekit/explain")
     async def post_explain(request: web.Request) -> web.Response:
-        stored = proofs.PROOFS.stored
-        found = stored.verdicts if stored is not None else {}
-        answers = await plans.explain(await request.read(), proofs.PROOFS.environment, found)
+        answers = await plans.explain(await request.read(), proofs.environment, proofs.by_gpu())
         return web.json_response(text=json.dumps({"answers": answers}, allow_nan=False))
 
     async def get_help(request: web.Request) -> web.FileResponse:
@@ -112,24 +109,25 @@ def before_each_prompt(change: Callable[[object], None]) -> None:
     host.before_each_prompt(handle)
 
 
-class Runs:
+class Report:
     """The report as JSON. A run that has ended is the same for ever, so it is written once, at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self._runs, self._messages = session.runs, session.messages
         self._written: dict[int, str] = {}
 
-    def write(self, run: report.Run) -> None:
+    def write(self, run: Run) -> None:
         """Writes a run that has ended, so that nobody waits for it later."""
-        self._written[run.number] = as_json(run.as_data())
+        self._written[run.number] = as_json(self._runs.data_of(run))
 
     def as_json(self) -> str:
         """The answer to /sagekit/report."""
-        ended = report.ended()
+        ended = list(self._runs.kept)
         for run in ended:
             if run.number not in self._written:
                 self.write(run)
         self._written = {run.number: self._written[run.number] for run in ended}
-        rest = {"running": report.running(), "nodes": messages.messages()}
+        rest = {"running": self._runs.under_way(), "nodes": self._messages.shown()}
         parts = [f'"runs": [{", ".join(self._written.values())}]']
         parts += [f'"{name}": {as_json(value)}' for name, value in rest.items()]
         return "{" + ", ".join(parts) + "}"
@@ -181,34 +179,34 @@ class Plans:
         return await asyncio.to_thread(answers)
 
 
-def status() -> dict:
+def status(session: Session) -> dict:
     """This machine, the verdict on every kernel by GPU, and what does not belong together."""
-    known = proofs.PROOFS
+    known, kernels = session.proofs, session.kernels.backends
     environment, stored = known.environment, known.stored
     return {
         "version": environment.pack.version if environment else None,
         "environment": environment.as_data() if environment else None,
         "verdicts": stored.as_data() if stored else {},
-        "times": times(),
+        "times": times(session),
         "checking": known.checking,
         "remarks": list(known.remarks),
         "mismatches": [one.as_data() for one in rules.mismatches(environment)] if environment else [],
         "limits": [one.as_data() for one in rules.limits(environment)] if environment else [],
-        "notices": messages.notices(),
-        "said": said(_refusals()),
+        "notices": session.messages.notices(),
+        "said": said(_refusals(kernels.values())),
     }
 
 
-def _refusals() -> Iterator[Message]:
+def _refusals(kernels: Iterable[Backend]) -> Iterator[Message]:
     """What the verdicts say of the kernels that are refused whatever the call is."""
-    for backend in backends().values():
+    for backend in kernels:
         if backend.machine:
             yield refusal(backend.machine)
 
 
-def times() -> dict[str, list[dict]]:
+def times(session: Session) -> dict[str, list[dict]]:
     """Milliseconds of the kernels and of ComfyUI's own attention, by GPU, for the classes measured last."""
-    kernels = backends()
+    kernels = session.kernels.backends
     return {
         gpu: [
             {
@@ -218,7 +216,7 @@ def times() -> dict[str, list[dict]]:
             }
             for call, found in calls.items()
         ]
-        for gpu, calls in routes.TIMES.newest(SHOWN_CLASSES).items()
+        for gpu, calls in session.times.newest(SHOWN_CLASSES).items()
     }
 
 

@@ -25,14 +25,6 @@ FLAGS = checked()
 # Under this name stand the verdicts on whether packages import.
 IMPORTS = "imports"
 
-# What this start has found, for who asks later: remarks on the stored verdicts, the flags cleared, and the
-# packages kept out, each with the verdict on it.
-remarks_of_start: list[str] = []
-cleared: dict[str, Verdict] = {}
-kept_out: dict[str, Verdict] = {}
-# Stands before the imports of the packages that are let in; whoever comes after the start takes it away.
-guard: Guard | None = None
-
 
 @dataclass(frozen=True)
 class Broken:
@@ -41,10 +33,12 @@ class Broken:
     Attributes:
         packages: Those that do not import, by the name that they are imported by.
         flags: Launch options whose kernel is not usable, as ComfyUI spells them in ``args``.
+        remarks: What a user should know of how the stored verdicts were read.
     """
 
     packages: Mapping[str, Verdict] = field(default_factory=dict)
     flags: Mapping[str, Verdict] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 def look(
@@ -74,7 +68,6 @@ def look(
     """
     flags, packages = tuple(flags), tuple(packages)
     stored, remarks = check.load(file, environment)
-    remarks_of_start[:] = remarks
     for remark in remarks:
         say(f"SageKit: {remark}")
     key = f"{check.LAUNCH} {device}"
@@ -88,7 +81,8 @@ def look(
         say(f"SageKit: {trouble}")
     by_flag = {HOST_IMPORTS[name].flag: one for name, one in broken.items()}
     found = {flag: by_flag.get(flag) or known.get(FLAGS.get(flag, "")) for flag in flags}
-    return Broken(broken, {flag: one for flag, one in found.items() if one and not one.is_good})
+    not_good = {flag: one for flag, one in found.items() if one and not one.is_good}
+    return Broken(broken, not_good, tuple(remarks))
 
 
 def _imported(
@@ -149,14 +143,25 @@ class Start:
         environment: This machine.
         pack: The folder of this pack.
         acts: Keep packages out and turn flags off; otherwise it is only said.
+
+    Attributes:
+        remarks: On the stored verdicts.
+        cleared: The flags that were turned off, each with the verdict on it.
+        kept_out: The packages that were kept out, likewise.
+        guard: Stands before the imports of the packages that are let in; whoever comes after the start takes
+            it away.
     """
 
     def __init__(self, args: Any, environment: Environment, pack: Path, acts: bool) -> None:
         self._args, self._environment, self._pack, self._acts = args, environment, pack, acts
+        self.remarks: tuple[str, ...] = ()
+        self.cleared: dict[str, Verdict] = {}
+        self.kept_out: dict[str, Verdict] = {}
+        self.guard: Guard | None = None
 
     def act_on(self, broken: Broken, packages: Iterable[str]) -> None:
         """Keeps out, turns off and guards the import of the other packages; then says so."""
-        global guard
+        self.remarks = broken.remarks
         # What raises in a child raises here, too, unless it has been mended: no reason to bar it.
         barred = {
             name: one
@@ -174,8 +179,8 @@ class Start:
             for name in barred:
                 imports.keep_out(name)
             let_in = (HOST_IMPORTS[name].modules for name in packages if name not in barred)
-            guard = Guard(itertools.chain(*let_in), self._failed)
-            guard.install()
+            self.guard = Guard(itertools.chain(*let_in), self._failed)
+            self.guard.install()
         for name, verdict in barred.items():
             self._say_of_package(name, verdict, asked[name])
         for flag, verdict in by_kernel.items():
@@ -184,7 +189,7 @@ class Start:
     def _failed(self, module: str, error: BaseException) -> None:
         """A package that was let in does not import: it ends as one that is not there. Said once."""
         package = module.partition(".")[0]
-        if package not in kept_out:
+        if package not in self.kept_out:
             words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
             verdict = Verdict(NOT_IMPORTABLE, None, words)
             self._say_of_package(package, verdict, self._keep_out(package, verdict))
@@ -196,13 +201,13 @@ class Start:
         if asked:
             self._turn_off(flag, verdict)
         if self._acts:
-            kept_out[name] = verdict
+            self.kept_out[name] = verdict
         return asked
 
     def _turn_off(self, flag: str, verdict: Verdict) -> None:
         if self._acts:
             setattr(self._args, flag, False)
-            cleared[flag] = verdict
+            self.cleared[flag] = verdict
 
     def _say_of_package(self, name: str, verdict: Verdict, asked: bool) -> None:
         _say(

@@ -28,11 +28,11 @@ def noop(q, k, v, *, mask=None, scale=None):
 
 def sides(skip_reshape: bool) -> tuple[Callable[[], object], Callable[[], object]]:
     """The bare kernel with the views it needs, and the override, on the same tensors."""
-    from sagekit.core.attention.dispatch import Kernels
     from sagekit.core.attention.guard import Forward
-    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.override import Override
     from sagekit.core.attention.patch import FORWARD_KEY, PATCH_KEY, Patch
     from sagekit.core.attention.settings import Settings
+    from sagekit.core.session import Session
     from sagekit.kernels.backend import Backend, Kernel
     from sagekit.kernels.kinds import EXACT
 
@@ -45,8 +45,8 @@ def sides(skip_reshape: bool) -> tuple[Callable[[], object], Callable[[], object
 
     # Exact, so that no call's error is sampled: what is measured is every call but those.
     backend = AnyDevice("noop", "does nothing", lambda: Kernel(noop), 0.0, kind=EXACT)
-    patch = Patch(AnyError("noop"), Kernels({"noop": backend}))
-    override = make_override(patch, None)
+    patch = Patch(AnyError("noop"), Session({"noop": backend}))
+    override = Override(patch)
     options = {PATCH_KEY: patch, FORWARD_KEY: Forward(), "optimized_attention_override": override}
     shape = (1, HEADS, LENGTH, HEAD_DIM) if skip_reshape else (1, LENGTH, HEADS * HEAD_DIM)
     q, k, v = (torch.randn(shape, dtype=torch.bfloat16) for _ in range(3))

@@ -84,10 +84,10 @@ def load_package() -> None:
 def load_pack(verdicts: Path) -> None:
     """Load the pack with the verdicts that the parent's kernel check left, where it ran one."""
     load_package()
-    proofs = importlib.import_module("sagekit.core.attention.proofs")
+    session = importlib.import_module("sagekit.core.session").of_this_process()
     sought = importlib.import_module("sagekit.kernels.families").sought()
     machine = importlib.import_module("sagekit.machine")
-    proofs.PROOFS.read(verdicts, machine.read_environment(sought))
+    session.proofs.read(verdicts, machine.read_environment(sought))
 
 
 def parts_of(name: str) -> tuple[str, bool, bool]:
@@ -191,7 +191,7 @@ def calls_of(model: Any) -> dict[str, int] | None:
     """The attention calls of the model's last sampling, by kernel; None where no patch of ours counted."""
     if "sagekit_attention" not in model.model_options["transformer_options"]:
         return None
-    run = importlib.import_module("sagekit.core.attention.report").runs()[-1]
+    run = importlib.import_module("sagekit.core.session").of_this_process().runs.ended()[-1]
     return run["kernels"] | {f"host: {reason}": calls for reason, calls in run["fallbacks"].items()}
 
 

@@ -62,12 +62,14 @@ def child(arguments: argparse.Namespace) -> None:
 
 def read_times(folder: Path) -> None:
     """What the process before has measured, as a start of ComfyUI reads it."""
-    from sagekit.core.attention import proofs, routes
+    from sagekit.core.attention import routes
+    from sagekit.core.session import of_this_process
     from sagekit.machine import fingerprint
 
     file = folder / "sagekit" / routes.FILE_NAME
     file.parent.mkdir(parents=True, exist_ok=True)
-    routes.TIMES.read(file, fingerprint(proofs.PROOFS.environment))
+    session = of_this_process()
+    session.times.read(file, fingerprint(session.proofs.environment))
 
 
 def run(arguments: argparse.Namespace, model: str, choice: str, folder: Path) -> dict[str, float]:

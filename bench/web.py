@@ -18,21 +18,22 @@ from sampling_child import load_package
 RUNS, CLASSES, READINGS = 20, 64, 50
 
 
-def full_report(calls: int) -> None:
+def full_report(session, calls: int) -> None:
     """Counts the runs, each class with its times, its error and every kernel passed over."""
     report = importlib.import_module("sagekit.core.attention.report")
-    dispatch = importlib.import_module("sagekit.core.attention.dispatch")
+    routed = importlib.import_module("sagekit.core.attention.plan").Routed
     settings = importlib.import_module("sagekit.core.attention.settings")
     backends = importlib.import_module("sagekit.kernels.families").backends()
     call = importlib.import_module("sagekit.kernels.call").Call
     reason = importlib.import_module("sagekit.kernels.backend").Reason
     slower = (reason("slower", "less time than sdpa-cudnn (0.612 ms)", "1.31 ms"),)
     for _ in range(RUNS):
-        one = report.Report(settings.Settings("auto", node_id="7"))
+        one = report.Report(settings.Settings("auto", node_id="7"), session.runs)
         one.begin("WAN21")
         plans = [
-            dispatch.Plan(
+            routed(
                 name="sdpa-cudnn",
+                kernel=None,
                 call=call(1, 40, 40, 1024 + size, 1024 + size, 128, "bfloat16", "cuda", (9, 0), gpu="bench"),
                 passed_over=tuple((name, slower) for name in backends),
                 milliseconds=0.612,
@@ -62,13 +63,14 @@ def main() -> None:
     web_api = importlib.import_module("sagekit.app.routes")
     families = importlib.import_module("sagekit.kernels.families")
     environment = importlib.import_module("sagekit.machine").read_environment(families.sought())
-    importlib.import_module("sagekit.core.attention.proofs").PROOFS.environment = environment
-    runs = web_api.Runs()
-    importlib.import_module("sagekit.core.attention.report").listeners.append(runs.write)
-    full_report(arguments.calls)
+    session = importlib.import_module("sagekit.core.session").of_this_process()
+    session.proofs.environment = environment
+    report = web_api.Report(session)
+    session.runs.listeners.append(report.write)
+    full_report(session, arguments.calls)
     routes = {
-        "/sagekit/report": runs.as_json,
-        "/sagekit/status": lambda: json.dumps(web_api.for_a_page(web_api.status())),
+        "/sagekit/report": report.as_json,
+        "/sagekit/status": lambda: json.dumps(web_api.for_a_page(web_api.status(session))),
     }
     print("| route | first | again, median | slowest | size |")
     print("|---|---|---|---|---|")

@@ -1,10 +1,12 @@
 """Attention as it is defined, in float32: what every kernel is compared with."""
 
+from ..kernels.tensors import Mask, Scale, Tensor
+
 # Scores held at once, in elements: 64 Mi of float32 are 256 MiB.
 _SCORES = 2**26
 
 
-def attention(q, k, v, mask=None, scale=None):
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Mask = None, scale: Scale = None) -> Tensor:
     """softmax(q @ k.T * scale + mask) @ v in float32.
 
     On CUDA the caller turns TF32 off first (``torch.backends.cuda.matmul.allow_tf32``): it keeps 10 bits
@@ -42,7 +44,7 @@ def attention(q, k, v, mask=None, scale=None):
     return out
 
 
-def relative_error(out, right) -> float:
+def relative_error(out: Tensor, right: Tensor) -> float:
     """norm(out - right) / norm(right) over all elements (NRMSE), in float32; NaN where out is not finite."""
     right = right.float()
     return float((out.float() - right).norm() / right.norm().clamp(min=1e-30))

@@ -1,27 +1,26 @@
 """torch's FP16 accumulation, switched for the forwards of one model and for nothing else."""
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 
 from ..host import layers, options, process, running_model, wrappers
 from ..machine.message import Message
-from . import messages
 from .attention.settings import AUTO
 from .catalogue import FP16
-from .messages import Remark
+from .messages import Messages, Remark
 from .switch import Switch
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .session import Session
 
 KEY = "sagekit_fp16_accumulation"
 _FLAG = "allow_fp16_accumulation"
 KNOWN_BAD = FP16("fp16-known-bad")
 # Of the weights of a model's linear layers: what is left then takes no time to speak of.
 NEARLY_ALL = 0.9
-_said: set[str] = set()
 
 
 def _read() -> bool:
@@ -35,7 +34,7 @@ def _write(wanted: bool) -> None:
 SWITCH = Switch(_read, _write)
 
 
-def patch_model(model, enabled: bool, node_id: str | None = None):
+def patch_model(model, enabled: bool, session: "Session", node_id: str | None = None):
     """A clone of the MODEL that runs with the flag as asked; the one given stays as it was.
 
     cuBLAS reads the flag when a multiplication is launched, not when the GPU gets to it, so the forward is
@@ -46,9 +45,9 @@ def patch_model(model, enabled: bool, node_id: str | None = None):
     wrappers.clear(patched, KEY)
     lacking = missing_in_torch()
     if lacking:
-        _tell(node_id, [lacking])
+        _tell(session.messages, node_id, [lacking])
         return patched
-    wrappers.around_sampling(patched, KEY, _around_sampling(enabled, node_id))
+    wrappers.around_sampling(patched, KEY, _around_sampling(enabled, session.messages, node_id))
     wrappers.around_forward(patched, KEY, _around_forward(enabled))
     return patched
 
@@ -73,12 +72,14 @@ def _around_forward(enabled: bool) -> Callable:
     return wrapper
 
 
-def _around_sampling(enabled: bool, node_id: str | None) -> Callable:
+def _around_sampling(enabled: bool, messages: Messages, node_id: str | None) -> Callable:
     """A wrapper around a sampling run, which says what the flag will do for this model."""
 
     def wrapper(executor, *args, **kwargs):
         if enabled:
-            _tell(node_id, remarks(wrappers.sampled(executor), wrappers.options_of_sampling(executor)))
+            _tell(
+                messages, node_id, remarks(wrappers.sampled(executor), wrappers.options_of_sampling(executor))
+            )
         else:
             messages.say(node_id, FP16("fp16-off"), [FP16("fp16-is-off")])
         return executor(*args, **kwargs)
@@ -150,7 +151,7 @@ def _runs_sage(given: dict) -> bool:
     return bool(process.flags_that_are_on(["use_sage_attention"]))
 
 
-def _tell(node_id: str | None, found: list[Message]) -> None:
+def _tell(messages: Messages, node_id: str | None, found: list[Message]) -> None:
     """Shows on the node what was found, and logs what is new in it."""
     if found:
         code = "no-effect" if found[0] != KNOWN_BAD else "known-bad"
@@ -158,7 +159,4 @@ def _tell(node_id: str | None, found: list[Message]) -> None:
         messages.say(node_id, line, found, warnings=[Remark(code, one) for one in found])
     else:
         messages.say(node_id, FP16("fp16-on"), [FP16("fp16-is-on")])
-    new = [remark for remark in found if remark not in _said]
-    if new:
-        _said.update(new)
-        log.warning("SageKit: %s", ". ".join(new))
+    messages.warn_once(found)

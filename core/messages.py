@@ -2,13 +2,13 @@
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..machine.message import Message, said
+from .clock import SYSTEM, Clock
 
 log = logging.getLogger(__name__)
 
@@ -16,13 +16,6 @@ KEPT_MESSAGES = 100
 KEPT_NOTICES = 20
 
 WARN, INFO = "warn", "info"
-
-_started = time.time()
-_lock = threading.Lock()
-_messages: "dict[tuple[str | None, str], Shown]" = {}
-_notices: "deque[Notice]" = deque(maxlen=KEPT_NOTICES)
-# Called with every new message and notice.
-listeners: "list[Callable[[Shown | Notice], None]]" = []
 
 
 @dataclass(frozen=True)
@@ -36,19 +29,6 @@ class Place:
 
     node_type: str = ""
     workflow: str | None = None
-
-
-def locate(node_id: str) -> Place:
-    """The place of a node of the prompt that runs; known where ``locator`` was set."""
-    try:
-        return locator(node_id) if locator is not None else Place()
-    except Exception:  # A later host may keep its prompts otherwise: no reason to stop a run.
-        log.debug("the node %s could not be found", node_id, exc_info=True)
-        return Place()
-
-
-# Asks the host, which knows the prompt.
-locator: Callable[[str], Place] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +69,7 @@ class Shown:
     warnings: tuple[Remark, ...] = ()
     run: int | None = None
     place: Place = field(default_factory=Place)
-    time: float = field(default_factory=time.time)
+    time: float = 0.0
 
     @property
     def text(self) -> str:
@@ -121,17 +101,19 @@ class Notice:
         text: One or two sentences.
         severity: WARN or INFO.
         time: Unix time, seconds.
+        start: The same of the start of ComfyUI that it belongs to.
     """
 
     kind: str
     text: Message
     severity: str = WARN
-    time: float = field(default_factory=time.time)
+    time: float = 0.0
+    start: float = 0.0
 
     @property
     def id(self) -> str:
         """The same for the same cause, another one after a new start."""
-        return f"{_started:.0f}:{self.kind}:{self.text}"
+        return f"{self.start:.0f}:{self.kind}:{self.text}"
 
     def as_data(self) -> dict[str, Any]:
         """The notice as JSON-ready values; fields are only ever added."""
@@ -139,54 +121,91 @@ class Notice:
         return {"id": self.id, **facts, "said": said([self.text])}
 
 
-def say(
-    node_id: str | None,
-    line: Message,
-    lines: Iterable[Message] = (),
-    *,
-    busy: bool = False,
-    warnings: Iterable[Remark] = (),
-    run: int | None = None,
-) -> None:
-    """Shows a line on a node; the lines, where there is more to say, to who looks closer."""
-    if node_id is None:
-        return
-    place = locate(node_id)
-    shown = Shown(node_id, line, tuple(lines) or (line,), busy, tuple(warnings), run, place)
-    with _lock:
-        key = (place.workflow, node_id)
-        _messages.pop(key, None)
-        _messages[key] = shown
-        while len(_messages) > KEPT_MESSAGES:
-            del _messages[next(iter(_messages))]
-    _tell(shown)
+class Messages:
+    """What the nodes said last, notices beyond a node, and who hears them; safe to share among threads.
 
+    Attributes:
+        listeners: Called with every new message and notice.
+        locator: Says where a node of the prompt that runs is: asks the host, which knows the prompt.
+    """
 
-def notice(kind: str, text: Message, severity: str = WARN) -> None:
-    """Tells the user something once for each cause."""
-    new = Notice(kind, text, severity)
-    with _lock:
-        if any(one.id == new.id for one in _notices):
-            return
-        _notices.append(new)
-    _tell(new)
+    def __init__(self, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
+        self._start = clock.time()
+        self._lock = threading.Lock()
+        self._shown: dict[tuple[str | None, str], Shown] = {}
+        self._notices: deque[Notice] = deque(maxlen=KEPT_NOTICES)
+        self._warned: set[str] = set()
+        self.listeners: list[Callable[[Shown | Notice], None]] = []
+        self.locator: Callable[[str], Place] | None = None
 
-
-def messages() -> list[dict[str, Any]]:
-    """What each node said last, oldest first."""
-    with _lock:
-        return [one.as_data() for one in _messages.values()]
-
-
-def notices() -> list[dict[str, Any]]:
-    """What was told once, oldest first."""
-    with _lock:
-        return [one.as_data() for one in _notices]
-
-
-def _tell(new: "Shown | Notice") -> None:
-    for listener in list(listeners):
+    def locate(self, node_id: str) -> Place:
+        """The place of a node of the prompt that runs; known where there is a locator."""
         try:
-            listener(new)
-        except Exception:  # Nobody hears it: no reason to stop a run.
-            log.debug("a message was not delivered", exc_info=True)
+            return self.locator(node_id) if self.locator is not None else Place()
+        except Exception:  # A later host may keep its prompts otherwise: no reason to stop a run.
+            log.debug("the node %s could not be found", node_id, exc_info=True)
+            return Place()
+
+    def say(
+        self,
+        node_id: str | None,
+        line: Message,
+        lines: Iterable[Message] = (),
+        *,
+        busy: bool = False,
+        warnings: Iterable[Remark] = (),
+        run: int | None = None,
+    ) -> None:
+        """Shows a line on a node; the lines, where there is more to say, to who looks closer."""
+        if node_id is None:
+            return
+        place = self.locate(node_id)
+        now = self._clock.time()
+        shown = Shown(node_id, line, tuple(lines) or (line,), busy, tuple(warnings), run, place, now)
+        with self._lock:
+            key = (place.workflow, node_id)
+            self._shown.pop(key, None)
+            self._shown[key] = shown
+            while len(self._shown) > KEPT_MESSAGES:
+                del self._shown[next(iter(self._shown))]
+        self._tell(shown)
+
+    def notice(self, kind: str, text: Message, severity: str = WARN) -> None:
+        """Tells the user something once for each cause."""
+        new = Notice(kind, text, severity, self._clock.time(), self._start)
+        with self._lock:
+            if any(one.id == new.id for one in self._notices):
+                return
+            self._notices.append(new)
+        self._tell(new)
+
+    def warn_once(self, texts: Iterable[str], about: str = "") -> None:
+        """One line in the log for those of the texts that were not in it yet.
+
+        Args:
+            texts: What a user should know.
+            about: What it is about, which begins the line.
+        """
+        with self._lock:
+            new = [text for text in texts if text not in self._warned]
+            self._warned.update(new)
+        if new:
+            log.warning("SageKit: %s", ". ".join(new) if not about else f"{about}: {'. '.join(new)}")
+
+    def shown(self) -> list[dict[str, Any]]:
+        """What each node said last, oldest first."""
+        with self._lock:
+            return [one.as_data() for one in self._shown.values()]
+
+    def notices(self) -> list[dict[str, Any]]:
+        """What was told once, oldest first."""
+        with self._lock:
+            return [one.as_data() for one in self._notices]
+
+    def _tell(self, new: Shown | Notice) -> None:
+        for listener in list(self.listeners):
+            try:
+                listener(new)
+            except Exception:  # Nobody hears it: no reason to stop a run.
+                log.debug("a message was not delivered", exc_info=True)

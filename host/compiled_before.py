@@ -71,9 +71,6 @@ class Graphs:
         return wrong
 
 
-GRAPHS = Graphs()
-
-
 def parts_without_guards(network: torch.nn.Module) -> bool:
     """Whether another pack has put compiled modules into a network that may go on running wrong graphs."""
     return any(map(_may_drop_guards, network.modules()))

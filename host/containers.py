@@ -22,8 +22,3 @@ def looked_at(containers: Iterable[Any]) -> tuple[torch.Tensor, ...]:
 def of(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """What a function does with containers; None where it takes none."""
     return getattr(function, "container_function", None)
-
-
-def give(function: Callable[..., Any], with_containers: Callable[..., Any]) -> None:
-    """Has the host call the second in place of the first where there are containers."""
-    function.container_function = with_containers  # type: ignore[attr-defined]

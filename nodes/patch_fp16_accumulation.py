@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..core import fp16_accumulation
+from ..core import fp16_accumulation, session
 from . import values
 from ._common import node_id
 
@@ -44,4 +44,5 @@ class PatchFP16Accumulation(io.ComfyNode):
         enabled: bool = True,
         **later: object,  # Inputs that this version does not know come over a link.
     ) -> io.NodeOutput:
-        return io.NodeOutput(fp16_accumulation.patch_model(model, values.yes(enabled), node_id(cls)))
+        here = session.of_this_process()
+        return io.NodeOutput(fp16_accumulation.patch_model(model, values.yes(enabled), here, node_id(cls)))

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ..core import session
 from ..core.attention import foreign_names
 from ..core.attention.model import patch_model
 from ..core.attention.settings import AUTO, OFF, Settings
@@ -83,7 +84,7 @@ class PatchSageAttention(io.ComfyNode):
             exact_last_blocks=int(values.number(exact_last_blocks, 0, MOST_BLOCKS, default=0)),
             node_id=node_id(cls),
         )
-        return io.NodeOutput(patch_model(model, settings))
+        return io.NodeOutput(patch_model(model, settings, session.of_this_process()))
 
 
 def _ranges() -> list:

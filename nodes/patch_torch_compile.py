@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ..core import session
 from ..core.compile import Settings, foreign_values, patch_model
 from ..core.compile.settings import BACKENDS, BLOCKS, DYNAMIC, MODES, WHOLE
 from . import values
@@ -75,7 +76,7 @@ class PatchTorchCompile(io.ComfyNode):
             fullgraph=values.yes(fullgraph),
             cache=values.yes(cache),
         )
-        return io.NodeOutput(patch_model(model, settings, node_id(cls)))
+        return io.NodeOutput(patch_model(model, settings, session.of_this_process(), node_id(cls)))
 
 
 def _advanced_inputs() -> list:

@@ -51,22 +51,30 @@ def attention(importable_host):
 
 
 @pytest.fixture
+def session():
+    """What patched models share, of a ComfyUI without any kernel of ours."""
+    from sagekit.core.session import Session
+
+    return Session({})
+
+
+@pytest.fixture
 def patched():
     """Makes transformer_options whose override runs the kernel given, with the patch behind it.
 
     patched(attend, previous=an earlier override, settings=..., **facts of the backend)
     """
-    from sagekit.core.attention.dispatch import Kernels
-    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.override import Override
     from sagekit.core.attention.patch import PATCH_KEY, Patch
     from sagekit.core.attention.settings import Settings
+    from sagekit.core.session import Session
     from support import fake_kernels
 
     def make(attend=None, previous=None, settings=None, **facts) -> SimpleNamespace:
         backend = fake_kernels.backend(attend=attend, **facts)
-        patch = Patch(settings or Settings(backend.name), Kernels({backend.name: backend}))
+        patch = Patch(settings or Settings(backend.name), Session({backend.name: backend}))
         patch.report.begin("test")
-        override = make_override(patch, previous)
+        override = Override(patch, previous)
         options = {"optimized_attention_override": override, PATCH_KEY: patch}
         return SimpleNamespace(options=options, patch=patch, override=override, run=lambda: patch.report.open)
 

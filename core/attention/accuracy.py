@@ -3,7 +3,10 @@
 TF32, where a user has it on, changes nothing here: 16-bit inputs fit into its 10 bits of mantissa.
 """
 
+import math
+
 import torch
+from torch import Tensor
 
 from ...check.reference import attention
 
@@ -13,7 +16,9 @@ SAMPLED_ROWS = 16
 _HELD = 2**24
 
 
-def error(q, k, v, out, mask=None, scale: float | None = None) -> float:
+def error(
+    q: Tensor, k: Tensor, v: Tensor, out: Tensor, mask: Tensor | None = None, scale: float | None = None
+) -> float:
     """Relative L2 error on at least ROWS rows of every head, or all there are. Waits for the GPU once.
 
     Args:
@@ -35,7 +40,15 @@ def error(q, k, v, out, mask=None, scale: float | None = None) -> float:
     return relative(*torch.stack(sums).sum(0).tolist())
 
 
-def sample(q, k, v, out, mask=None, scale: float | None = None, turn: int = 0):
+def sample(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+    turn: int = 0,
+) -> Tensor:
     """The same for one head and a few rows, others each turn; nothing waits for the GPU.
 
     Returns:
@@ -49,11 +62,21 @@ def sample(q, k, v, out, mask=None, scale: float | None = None, turn: int = 0):
 def relative(off: float, size: float) -> float:
     """The relative L2 error from the two sums of squares; NaN where the answer had NaN."""
     if size > 0:
-        return (off / size) ** 0.5
+        return math.sqrt(off / size)
     return 0.0 if off == 0 else float("nan") if off != off else float("inf")
 
 
-def _squares(q, k, v, out, mask, scale, item: int, kv_heads: slice, rows: slice):
+def _squares(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    mask: Tensor | None,
+    scale: float | None,
+    item: int,
+    kv_heads: slice,
+    rows: slice,
+) -> Tensor:
     """Of some rows of the heads that belong to some kv heads, in one item of the batch."""
     group = q.shape[1] // k.shape[1]
     heads = slice(kv_heads.start * group, kv_heads.stop * group)

@@ -1,9 +1,7 @@
 """Which kernels may run a class of calls: found once, loaded once, dropped for good when they raise."""
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -11,49 +9,13 @@ from ...check.catalogue import REASONS as REASONS_OF_THE_CHECK
 from ...host.process import is_cancel
 from ...kernels.backend import Backend, Kernel
 from ...kernels.call import Call
-from ...kernels.families import backends
 from ...kernels.faults import leaves_the_gpu_usable
 from ...kernels.select import Candidate, choose
 from ...machine.message import Message
 from ...machine.reason import Reason
 from ..catalogue import ATTENTION, REASONS
-from . import proofs
+from .plan import OnHost, Routed, Undecided
 from .settings import AUTO, OFF, Settings
-
-
-@dataclass(eq=False)
-class Plan:
-    """What is done with one class of calls.
-
-    Attributes:
-        name: The kernel's name; "" where the host's own attention runs.
-        kernel: The loaded kernel, None where the host's own attention runs.
-        why: For the host's own attention, the code of the reason.
-        call: The facts of the class; None where the arguments could not be read as attention.
-        passed_over: Kernels that do not run it, with every reason.
-        exact: Nothing quantised may run here, so a default that a launch flag quantised may not either.
-        quantised: The kernel is not exact, so that the guard watches it.
-        proven: The kernel has run once for this class.
-        candidates: Kernels among which the first call of the class decides; empty once it has.
-        milliseconds: What a call takes, where it was measured.
-        host_milliseconds: The same with the host's own attention.
-        error: Relative L2 error against float32 on the class's first call in this model.
-        key: Under which the plan is kept.
-    """
-
-    name: str = ""
-    kernel: Kernel | None = None
-    why: str = ""
-    call: Call | None = None
-    passed_over: tuple[tuple[str, tuple[Reason, ...]], ...] = ()
-    exact: bool = False
-    quantised: bool = False
-    proven: bool = False
-    candidates: tuple[tuple[Backend, Kernel], ...] = ()
-    milliseconds: float | None = None
-    host_milliseconds: float | None = None
-    error: float | None = None
-    key: Hashable = None
 
 
 class Kernels:
@@ -111,38 +73,35 @@ class Kernels:
         return ATTENTION("dropped", kernel=name, error=self.reason_dropped(name).came)
 
 
-@lru_cache(maxsize=1)
-def kernels_of_this_process() -> Kernels:
-    """The one set that every patched model shares, so that a kernel dropped by one is dropped by all."""
-    return Kernels(backends(), proofs.unproven)
-
-
-def plan(call: Call, settings: Settings, kernels: Kernels) -> Plan:
+def plan(call: Call, settings: Settings, kernels: Kernels) -> OnHost | Undecided:
     """What to do with a class of calls under the settings of a node; open where kernels take it."""
     exact = call.needs_exact or settings.quality == "exact"
     if settings.kernel == OFF:
-        return Plan(why="off", call=call, exact=True)
+        return OnHost(why="off", call=call, exact=True)
     if settings.kernel == AUTO:
         considered = list(kernels.backends.values())
     elif settings.kernel in kernels.backends:
         considered = [kernels.backends[settings.kernel]]
     else:
         needed = REASONS("unknown-kernel", kernel=settings.kernel)
-        return Plan(why=needed.code, call=call, passed_over=((settings.kernel, (needed,)),), exact=exact)
+        return OnHost(why=needed.code, call=call, passed_over=((settings.kernel, (needed,)),), exact=exact)
     candidates = [Candidate(one, kernels.unproven(one, call.gpu)) for one in considered]
     choice = choose(call, candidates, exact)
-    passed_over, loaded = list(choice.passed_over), []
+    passed_over = list(choice.passed_over)
+    loaded: list[tuple[Backend, Kernel]] = []
     for backend in choice.takers:
         kernel = kernels.get(backend)
         if isinstance(kernel, Kernel):
             loaded.append((backend, kernel))
         else:
             passed_over.append((backend.name, (kernel,)))
-    why = "" if loaded else _main_reason(passed_over, kernels)
-    return Plan(why=why, call=call, passed_over=tuple(passed_over), exact=exact, candidates=tuple(loaded))
+    if not loaded:
+        why = _main_reason(passed_over, kernels)
+        return OnHost(why=why, call=call, passed_over=tuple(passed_over), exact=exact)
+    return Undecided(call=call, candidates=tuple(loaded), passed_over=tuple(passed_over), exact=exact)
 
 
-def _main_reason(passed_over: list, kernels: Kernels) -> str:
+def _main_reason(passed_over: list[tuple[str, tuple[Reason, ...]]], kernels: Kernels) -> str:
     """The one code to count a fallback under: that of the last kernel that is installed here."""
     installed = [(name, reasons) for name, reasons in passed_over if not kernels.backends[name].machine]
     _, reasons = (installed or passed_over)[-1]
@@ -150,11 +109,18 @@ def _main_reason(passed_over: list, kernels: Kernels) -> str:
     return "device" if "device" in codes else codes[0]
 
 
-def run(plan: Plan, kernels: Kernels, tensors: list, mask, scale, owned: bool = False):
+def run(
+    plan: Routed,
+    kernels: Kernels,
+    tensors: list[torch.Tensor],
+    mask: torch.Tensor | None,
+    scale: float | None,
+    owned: bool = False,
+) -> torch.Tensor | None:
     """Runs the plan's kernel.
 
     Args:
-        plan: One with a kernel.
+        plan: Which kernel, and whether it has run before.
         kernels: Where the kernel came from.
         tensors: [q, k, v], each (batch, heads, length, head_dim).
         mask: Broadcastable to (batch, heads, q_len, kv_len), or None.

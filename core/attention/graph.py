@@ -6,10 +6,12 @@ time it runs it asks which patch the running forward belongs to; without one it 
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...host.arguments import KNOWN
 from ...host.default_attention import default_itself
@@ -25,7 +27,7 @@ _running = threading.local()
 
 
 @contextmanager
-def running(attend: Callable, options: dict):
+def running(attend: Callable[..., Any], options: dict[str, Any]) -> Iterator[None]:
     """Tells the operator, in this thread and until the block ends, whose forward it runs in.
 
     Args:
@@ -40,13 +42,29 @@ def running(attend: Callable, options: dict):
         _running.now = before
 
 
-def call_number(options: dict) -> int | None:
+def call_number(options: dict[str, Any]) -> int | None:
     """Which call of its forward this is, from 1 on, inside a compiled graph; None outside."""
     return options.get(_CALL_KEY)
 
 
-def _attention(q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, enable_gqa, exact, upcast):
-    named = {"skip_reshape": skip_reshape, "skip_output_reshape": skip_output_reshape, "mask": mask}
+def _attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    heads: int,
+    skip_reshape: bool,
+    skip_output_reshape: bool,
+    scale: float | None,
+    enable_gqa: bool,
+    exact: bool,
+    upcast: bool,
+) -> Tensor:
+    named: dict[str, Any] = {
+        "skip_reshape": skip_reshape,
+        "skip_output_reshape": skip_output_reshape,
+        "mask": mask,
+    }
     named |= {"attn_precision": torch.float32} if upcast else {}
     named |= {"scale": scale} if scale is not None else {}
     named |= {"enable_gqa": True} if enable_gqa else {}
@@ -62,19 +80,30 @@ def _attention(q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, e
         options = {**options, _CALL_KEY: calls[0]}
         out = attend(host, q, k, v, heads, **{OPTIONS_KEY: options}, _inside_attn_wrapper=True, **named)
     # As the graph was told below; a kernel may answer in another layout.
-    return out.contiguous()
+    answer: Tensor = out.contiguous()
+    return answer
 
 
 def _like_the_answer(
-    q, k, v, mask, heads, skip_reshape, skip_output_reshape, scale, enable_gqa, exact, upcast
-):
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    heads: int,
+    skip_reshape: bool,
+    skip_output_reshape: bool,
+    scale: float | None,
+    enable_gqa: bool,
+    exact: bool,
+    upcast: bool,
+) -> Tensor:
     batch, length, width = (q.shape[0], q.shape[2], q.shape[1] * q.shape[3]) if skip_reshape else q.shape
     if skip_output_reshape:
         return q.new_empty(batch, heads, length, width // heads)
     return q.new_empty(batch, length, width)
 
 
-def _registered() -> tuple[torch.library.Library, Callable] | None:
+def _registered() -> tuple[torch.library.Library, Callable[..., Tensor]] | None:
     """The operator; None where this torch can not have one, or another copy of the pack has it."""
     try:
         library = torch.library.Library("sagekit", "DEF")
@@ -88,10 +117,10 @@ def _registered() -> tuple[torch.library.Library, Callable] | None:
 
 
 _REGISTERED = _registered()
-OPERATOR = _REGISTERED[1] if _REGISTERED else None
+OPERATOR: Callable[..., Tensor] | None = _REGISTERED[1] if _REGISTERED else None
 
 
-def fits(func: Callable, args: tuple, kwargs: dict) -> bool:
+def fits(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether the operator stands for a call; traced, so nothing but plain tests."""
     if OPERATOR is None or func is not default_itself() or len(args) < 3:
         return False
@@ -103,9 +132,18 @@ def fits(func: Callable, args: tuple, kwargs: dict) -> bool:
 
 
 def call(
-    q, k, v, heads, mask=None, attn_precision=None, skip_reshape=False, skip_output_reshape=False, **kwargs
-):
-    """Puts the call into the graph that is being traced."""
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    heads: int,
+    mask: Tensor | None = None,
+    attn_precision: torch.dtype | None = None,
+    skip_reshape: bool = False,
+    skip_output_reshape: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """Puts a call that ``fits`` into the graph that is being traced."""
+    assert OPERATOR is not None
     exact = kwargs.get("low_precision_attention", True) is False
     scale = kwargs.get("scale")
     return OPERATOR(

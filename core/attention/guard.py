@@ -7,20 +7,20 @@ plain wrong answers at once and slow drift over several steps.
 
 import math
 import threading
-import time
 import weakref
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from ...check.reference import relative_error
-from ...machine.message import Message
+from ...machine.message import Message, Value
 from ..catalogue import ATTENTION
+from ..clock import Clock
 from . import accuracy
-from .report import Report
+from .report import GUARD, Report
 
 _PLACES_TOLD = 6
-_NOTE = "guard"
 # So many times the error budget is no matter of precision any more: the step is run again.
 BROKEN = 5.0
 # Part of a step that samples of the error may take, and the least that one of them costs in seconds: 0.22 ms
@@ -40,6 +40,22 @@ NOT_FINITE = ATTENTION("not-finite")
 WRONG = ATTENTION("wrong-values")
 
 
+class Reading(NamedTuple):
+    """The error of one call, as the GPU will know it.
+
+    Attributes:
+        kernel: Who answered it.
+        place: Where in the model.
+        group: Its class of calls, in words.
+        squares: What ``accuracy.sample`` gave.
+    """
+
+    kernel: str
+    place: str
+    group: str
+    squares: torch.Tensor
+
+
 class Forward:
     """One forward of the diffusion model, as the calls in it see it.
 
@@ -49,20 +65,21 @@ class Forward:
             run is tried beside it.
         is_settled: Its output has been looked at.
         calls: Calls of quantised kernels so far; in a second run, calls of any.
-        readings: (kernel, place, class, sums of squares) of each call whose error was sampled.
+        readings: Of each call whose error was sampled.
+        began: The clock when it began.
     """
 
     __slots__ = ("began", "calls", "every", "is_settled", "offset", "quantised", "readings", "recheck")
 
-    def __init__(self, every: int = 0, offset: int = 0) -> None:
+    def __init__(self, every: int = 0, offset: int = 0, began: float = 0.0) -> None:
         self.quantised = False
         self.recheck = False
         self.is_settled = False
         self.calls = 0
         self.every = every
         self.offset = offset
-        self.readings: list[tuple] = []
-        self.began = time.perf_counter()
+        self.readings: list[Reading] = []
+        self.began = began
 
     def enter(self) -> None:
         """Another run of the network in the same forward begins."""
@@ -144,36 +161,43 @@ class Quarantine:
         kernels = tuple(sorted({kernel for kernel, _ in kept_out}))
         causes = tuple(sorted(set(kept_out.values())))
         places = tuple(sorted({place for _, place in kept_out}))
-        facts = {"kernels": kernels, "causes": causes, "places": places[:_PLACES_TOLD]}
+        facts: dict[str, Value] = {"kernels": kernels, "causes": causes, "places": places[:_PLACES_TOLD]}
         if len(places) > _PLACES_TOLD:
             return ATTENTION("kept-out-more", more=len(places) - _PLACES_TOLD, **facts)
         return ATTENTION("kept-out", **facts)
 
 
-_quarantines: "weakref.WeakKeyDictionary[torch.nn.Module, dict[float, Quarantine]]" = (
-    weakref.WeakKeyDictionary()
-)
+class Quarantines:
+    """What was found of each model, kept as long as its weights are loaded."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: weakref.WeakKeyDictionary[torch.nn.Module, dict[float, Quarantine]] = (
+            weakref.WeakKeyDictionary()
+        )
 
-def quarantine_of(base_model: torch.nn.Module, budget: float) -> Quarantine:
-    """What was found of a model with this budget of error; kept as long as the model is loaded.
+    def of(self, base_model: torch.nn.Module, budget: float) -> Quarantine:
+        """What was found of a model with this budget of error.
 
-    A node that runs again, because a LoRA before it changed, finds it.
-    """
-    return _quarantines.setdefault(base_model, {}).setdefault(budget, Quarantine())
+        A node that runs again, because a LoRA before it changed, finds it.
+        """
+        with self._lock:
+            return self._kept.setdefault(base_model, {}).setdefault(budget, Quarantine())
 
 
 class Guard:
     """Looks at what the forwards of one patched model give; safe to share among threads.
 
     Attributes:
+        clock: What samples and forwards are timed with.
         watches: Forwards are looked at; not any more in a run whose model gives NaN by itself.
     """
 
-    def __init__(self, report: Report, budget: float, quarantine: Quarantine | None = None) -> None:
+    def __init__(self, report: Report, budget: float, quarantine: Quarantine, clock: Clock) -> None:
         self._report = report
         self._budget = budget
-        self._quarantine = quarantine if quarantine is not None else Quarantine()
+        self._quarantine = quarantine
+        self.clock = clock
         self._lock = threading.Lock()
         self._drifts: dict[tuple[str, str], Drift] = {}
         self._calls = 0
@@ -211,7 +235,7 @@ class Guard:
 
     def _tell(self, text: Message) -> None:
         self._has_told = True
-        self._report.note(text, _NOTE)
+        self._report.note(text, GUARD)
 
     def keeps_out(self, kernel: str, *places: str) -> bool:
         """Whether a kernel may not run at any of the places."""
@@ -222,15 +246,16 @@ class Guard:
 
         In the first forward every call is sampled; where steps are short, several share one sample.
         """
+        began = self.clock.perf_counter()
         if not self._calls:
-            return Forward(every=1)
+            return Forward(every=1, began=began)
         price = self.price
         allowed = int(self._credit / price)
         if not allowed:
-            return Forward()
+            return Forward(began=began)
         every = -(-self._calls // allowed)
         self._credit -= min(allowed, self._calls) * price
-        return Forward(every=every, offset=self.turn % every)
+        return Forward(every=every, offset=self.turn % every, began=began)
 
     def look(self, forward: Forward, out: Sequence[torch.Tensor]) -> bool:
         """Whether the output of a forward may be used; waits for the GPU once.
@@ -242,13 +267,13 @@ class Guard:
         readings, forward.readings = forward.readings, []
         totals = [one.sum(dtype=torch.float32).view(1) for one in out]
         # Blocks may lie on other devices than the output.
-        sums = [reading[-1].to(totals[0].device) for reading in readings]
+        sums = [reading.squares.to(totals[0].device) for reading in readings]
         together = [one.to(totals[0].device) for one in totals] + sums
         numbers = (torch.cat(together) if len(together) > 1 else totals[0]).tolist()
         total, squares = sum(numbers[: len(totals)]), numbers[len(totals) :]
         self._calls = forward.calls
         # No more than one forward's worth is saved up: a pause between two runs is no time to make up for.
-        now = time.perf_counter()
+        now = self.clock.perf_counter()
         seconds, forward.began = now - forward.began, now
         self._credit = min(self._credit + SAMPLING_SHARE * seconds, self._calls * self.price)
         finite = math.isfinite(total)
@@ -267,7 +292,7 @@ class Guard:
             self._tell(self._quarantine.in_words())
         return finite and not broken
 
-    def tried(self, kernel: str, place: str, out, right: torch.Tensor) -> None:
+    def tried(self, kernel: str, place: str, out: torch.Tensor | None, right: torch.Tensor) -> None:
         """Takes what a kernel answered in a second forward, None where it raised, and the right answer."""
         if not is_finite(right):
             return  # Nobody could have answered better.
@@ -311,7 +336,7 @@ class Guard:
         return found
 
 
-def is_finite(out: "torch.Tensor") -> bool:
+def is_finite(out: torch.Tensor) -> bool:
     """Whether nothing in it is NaN or Inf; one reduction, and one wait for the GPU.
 
     A sum is NaN or Inf if any part of it is, and in float32 no sum of finite latents or of finite float16

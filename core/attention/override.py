@@ -1,11 +1,11 @@
 """The function that ComfyUI calls in place of its own attention."""
 
 import functools
-import time
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...host import containers, others
 from ...host.arguments import Arguments, broadcastable, heads_joined, read
@@ -14,108 +14,169 @@ from ...host.default_attention import default, default_itself, without_launch_fl
 from ...host.options import KEY as OPTIONS_KEY
 from ...kernels import launch_flags
 from . import accuracy, dispatch, graph, routes
-from .bench import ARGUMENTS_AFTER_QKV, apart, bench
-from .dispatch import Plan
-from .guard import Forward
+from .bench import ARGUMENTS_AFTER_QKV, CallBench, apart
+from .guard import Forward, Reading
 from .patch import FORWARD_KEY, PATCH_KEY, Patch, group, place
+from .plan import Decided, OnHost, Plan, Routed, Undecided
 from .report import DROPPED
 from .settings import OFF
 
-_UNREADABLE = Plan(why="layout")
+Attention = Callable[..., Any]
+
+_UNREADABLE = OnHost(why="layout")
 
 
-def make_override(patch: Patch, previous: Callable | None) -> Callable:
-    """The override of one patched model.
+class Override:
+    """The override of one patched model: called as ``override(func, q, k, v, heads, ...)``.
 
     Args:
         patch: The state behind it.
         previous: An override that was on the model before, of another pack; None without one. It takes
             every call that no kernel of ours takes, but for those that must be exact where it quantises.
+
+    Attributes:
+        sagekit_previous: That one. The name tells any copy of this pack that the override is one of ours.
+        in_graph: Inside torch.compile calls run as one operator of the graph.
+        outside_graph: ``attend`` for callers inside torch.compile; None until needed.
     """
-    exact_previous = None if previous is None or others.quantises(previous) else previous
-    patch.in_graph = previous is None and not patch.settings.limits_blocks
 
-    def override(func, *args, **kwargs):
+    def __init__(self, patch: Patch, previous: Attention | None = None) -> None:
+        self.patch = patch
+        self.sagekit_previous = previous
+        self.in_graph = previous is None and not patch.settings.limits_blocks
+        self.outside_graph: Attention | None = None
+        self._exact_previous = None if previous is None or others.quantises(previous) else previous
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Override":
+        # Hosts up to 0.13 deep-copy model_options with every clone; the clone is the same patch.
+        return self
+
+    def __call__(self, func: Attention, *args: Any, **kwargs: Any) -> Any:
         if torch.compiler.is_compiling():
-            return traced(func, *args, **kwargs)
-        return attend(func, *args, **kwargs)
+            return self._traced(func, *args, **kwargs)
+        return self.attend(func, *args, **kwargs)
 
-    def traced(func, *args, **kwargs):
-        if patch.in_graph and graph.fits(func, args, kwargs):
+    def _traced(self, func: Attention, *args: Any, **kwargs: Any) -> Any:
+        if self.in_graph and graph.fits(func, args, kwargs):
             return graph.call(*args, **kwargs)
         # Choosing and counting are not for tracing: the graph breaks here, or nothing of ours runs.
-        return (patch.outside_graph or before)(func, *args, **kwargs)
+        return (self.outside_graph or self._before)(func, *args, **kwargs)
 
-    def attend(func, *args, **kwargs):
+    def attend(self, func: Attention, *args: Any, **kwargs: Any) -> Any:
+        """The call itself, outside of any graph that is traced."""
+        patch = self.patch
         options = kwargs.get(OPTIONS_KEY) or {}
-        plan, given = _plan(patch, args, kwargs, options)
-        if plan is None:
-            return before(func, *args, **kwargs)
-        forward, beside = options.get(FORWARD_KEY), None
+        if options.get(PATCH_KEY, patch) is not patch:
+            return self._before(func, *args, **kwargs)  # A later SageKit node has the model.
+        given = read(args, kwargs)
+        if given is None:
+            patch.report.count(_UNREADABLE)
+            return self._other(_UNREADABLE, func)(*args, **kwargs)
+        plan = patch.plan(given, options)
+        forward: Forward | None = options.get(FORWARD_KEY)
+        beside: Routed | None = None
         if forward is not None and forward.recheck:
             forward.calls += 1
-            if plan.quantised or plan.candidates:
-                beside, plan = plan, patch.guarded_plan(given)
-        if plan.candidates:
-            plan, out = _settle(patch, plan, given, other(plan, func), args, kwargs)
-        else:
-            out = None if plan.kernel is None else _run(patch, plan, given)
-            if out is None and plan.kernel is not None:
+            if isinstance(plan, Undecided) or (isinstance(plan, Routed) and plan.quantised):
+                beside = plan if isinstance(plan, Routed) else None
+                plan = patch.guarded_plan(given)
+        out: Tensor | None = None
+        if isinstance(plan, Undecided):
+            plan, out = _settle(patch, plan, given, self._other(plan, func), args, kwargs)
+        elif isinstance(plan, Routed):
+            out = _run(patch, plan, given)
+            if out is None:
                 plan = _dropped(patch, plan)
         patch.report.count(plan)
-        if out is None:
-            out = other(plan, func)(*args, **kwargs)
+        if out is None or isinstance(plan, OnHost):
+            answer = self._other(plan, func)(*args, **kwargs)
         else:
             if plan.quantised and forward is not None:
                 _watch(patch, plan, given, options, forward, out)
-            out = heads_joined(out, plan.call, given.skip_output_reshape)
-        if beside is not None and beside.quantised:
-            _try_beside(patch, beside, given, options, out)
-        return out
+            answer = heads_joined(out, plan.call, given.skip_output_reshape)
+        if beside is not None:
+            _try_beside(patch, beside, given, options, answer)
+        return answer
 
-    def before(func, *args, **kwargs):
-        """As without our node."""
-        return func(*args, **kwargs) if previous is None else previous(func, *args, **kwargs)
-
-    def other(plan: Plan, func: Callable) -> Callable:
-        """Who takes a call that no kernel of ours takes: the override before ours, else the host's own."""
-        # Off, our node is as if it were not there.
-        taker = exact_previous if plan.exact and plan.why != OFF else previous
-        func = _default(plan, func)
-        return func if taker is None else functools.partial(taker, func)
-
-    def container_function(q, k, v, *rest, **kwargs):
-        """As ``override`` for tensor containers, with which ComfyUI gives no function to fall back on."""
+    def container_function(self, q: Any, k: Any, v: Any, *rest: Any, **kwargs: Any) -> Any:
+        """The call where q, k and v are in tensor containers: ComfyUI gives no function to fall back on."""
+        patch = self.patch
         if torch.compiler.is_compiling():
-            return override(default_itself(), *containers.taken((q, k, v)), *rest, **kwargs)
+            return self(default_itself(), *containers.taken((q, k, v)), *rest, **kwargs)
         options = kwargs.get(OPTIONS_KEY) or {}
-        plan = _plan(patch, (*containers.looked_at((q, k, v)), *rest), kwargs, options)[0]
-        if plan is not None and _can_be_owned(plan, options.get(FORWARD_KEY)):
-            return _run_owned(patch, plan, [q, k, v], rest, kwargs, options, other)
-        with_containers = containers.of(previous or default())
-        if with_containers is not None and (
-            plan is None or not (plan.kernel or plan.candidates or plan.exact)
-        ):
+        plan = self._plan_for(containers.looked_at((q, k, v)), rest, kwargs, options)
+        if isinstance(plan, Routed) and _can_be_owned(plan, options.get(FORWARD_KEY)):
+            return self._run_owned(plan, [q, k, v], rest, kwargs, options)
+        with_containers = containers.of(self.sagekit_previous or default())
+        if with_containers is not None and (plan is None or (isinstance(plan, OnHost) and not plan.exact)):
             if plan is not None:
                 patch.report.count(plan)
             return with_containers(q, k, v, *rest, **kwargs)
-        return override(default_itself(), *containers.taken((q, k, v)), *rest, **kwargs)
+        return self(default_itself(), *containers.taken((q, k, v)), *rest, **kwargs)
 
-    containers.give(override, container_function)
-    override.sagekit_previous = previous
-    override.sagekit_eager = attend
-    return override
+    def _plan_for(
+        self,
+        tensors: tuple[Tensor, ...],
+        rest: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Plan | None:
+        """What to do with a call; None where a later SageKit node has the model. Holds on to no tensor."""
+        if options.get(PATCH_KEY, self.patch) is not self.patch:
+            return None
+        given = read((*tensors, *rest), kwargs)
+        return _UNREADABLE if given is None else self.patch.plan(given, options)
+
+    def _run_owned(
+        self,
+        plan: Routed,
+        boxes: list[Any],
+        rest: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: dict[str, Any],
+    ) -> Any:
+        """Runs the kernel with q, k, v taken out of their containers, so that it can free them."""
+        patch, forward = self.patch, options.get(FORWARD_KEY)
+        if plan.quantised and forward is not None:
+            forward.quantised = True
+            forward.calls += 1
+        given = read((*containers.taken(boxes), *rest), kwargs)
+        assert given is not None  # The same arguments have been read to make the plan.
+        tensors = apart(given, plan.call)
+        mask, scale, skip = broadcastable(given.mask), given.scale, given.skip_output_reshape
+        del given
+        out = _on_its_device(patch, plan, tensors, mask, scale, owned=True)
+        if out is not None:
+            patch.report.count(plan)
+            return heads_joined(out, plan.call, skip)
+        dropped = _dropped(patch, plan)
+        patch.report.count(dropped)
+        named = dict(zip(ARGUMENTS_AFTER_QKV, rest, strict=False)) | kwargs | {"skip_reshape": True}
+        return self._other(dropped, default_itself())(*tensors, named.pop("heads"), **named)
+
+    def _before(self, func: Attention, *args: Any, **kwargs: Any) -> Any:
+        """As without our node."""
+        previous = self.sagekit_previous
+        return func(*args, **kwargs) if previous is None else previous(func, *args, **kwargs)
+
+    def _other(self, plan: Plan, func: Attention) -> Attention:
+        """Who takes a call that no kernel of ours takes: the override before ours, else the host's own."""
+        # Off, our node is as if it were not there.
+        is_off = isinstance(plan, OnHost) and plan.why == OFF
+        taker = self._exact_previous if plan.exact and not is_off else self.sagekit_previous
+        # One that must be exact gets the host's own as without any launch flag.
+        func = without_launch_flag(func, launch_flags.flags) if plan.exact else func
+        return func if taker is None else functools.partial(taker, func)
 
 
-def _plan(patch: Patch, args: tuple, kwargs: dict, options: dict) -> tuple[Plan | None, Arguments | None]:
-    """What this patch does with a call; no plan where a later SageKit node has the model."""
-    if options.get(PATCH_KEY, patch) is not patch:
-        return None, None
-    given = read(args, kwargs)
-    return (_UNREADABLE if given is None else patch.plan(given, options)), given
-
-
-def _settle(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tuple, kwargs: dict):
+def _settle(
+    patch: Patch,
+    plan: Undecided,
+    given: Arguments,
+    func: Attention,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Decided, Tensor | None]:
     """The decided plan of a class of calls, and what its kernel answered to this first one, if one did."""
     device = given.q.device
     if device.type != "cuda":
@@ -123,36 +184,49 @@ def _settle(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tu
     with torch.cuda.device(device):
         if torch.cuda.is_current_stream_capturing():
             # Nothing can be measured inside a CUDA graph; a call outside it decides.
-            return replace(plan, candidates=(), why="cuda-graph"), None
+            return OnHost(
+                why="cuda-graph", call=plan.call, passed_over=plan.passed_over, exact=plan.exact
+            ), None
         return _settled(patch, plan, given, func, args, kwargs)
 
 
-def _settled(patch: Patch, plan: Plan, given: Arguments, func: Callable, args: tuple, kwargs: dict):
+def _settled(
+    patch: Patch,
+    plan: Undecided,
+    given: Arguments,
+    func: Attention,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Decided, Tensor | None]:
+    session = patch.session
     with unrecorded():
-        measured = bench(patch, plan, given, func, args, kwargs)
-        settled, out = routes.settle(plan, patch.settings, patch.kernels, routes.TIMES, measured)
-    settled.proven = out is not None
+        measured = CallBench(patch, plan, given, func, args, kwargs)
+        settled, out = routes.settle(plan, patch.settings, session.kernels, session.times, measured)
+    if isinstance(settled, Routed):
+        settled.proven = True
     patch.settled(settled)
     passed_over = dict(settled.passed_over)
     for backend, _ in plan.candidates:
         if any(reason.code == "raised" for reason in passed_over.get(backend.name, ())):
-            patch.report.note(patch.kernels.why_dropped(backend.name), f"{DROPPED}:{backend.name}")
+            patch.report.note(session.kernels.why_dropped(backend.name), f"{DROPPED}:{backend.name}")
     return settled, out
 
 
-def _watch(patch: Patch, plan: Plan, given: Arguments, options: dict, forward: Forward, out) -> None:
+def _watch(
+    patch: Patch, plan: Routed, given: Arguments, options: dict[str, Any], forward: Forward, out: Tensor
+) -> None:
     """Tells the guard that a quantised kernel ran and, now and then, how far its answer is off."""
     forward.quantised = True
     if forward.next_is_sampled():
-        began = time.perf_counter()
-        tensors, mask = apart(given, plan.call), broadcastable(given.mask)
+        began = patch.guard.clock.perf_counter()
+        q, k, v = apart(given, plan.call)
         with unrecorded():
-            sums = accuracy.sample(*tensors, out, mask, given.scale, patch.guard.turn)
-        forward.readings.append((plan.name, place(plan, options), group(plan), sums))
-        patch.guard.took(time.perf_counter() - began)
+            sums = accuracy.sample(q, k, v, out, broadcastable(given.mask), given.scale, patch.guard.turn)
+        forward.readings.append(Reading(plan.name, place(plan, options), group(plan), sums))
+        patch.guard.took(patch.guard.clock.perf_counter() - began)
 
 
-def _try_beside(patch: Patch, plan: Plan, given: Arguments, options: dict, right) -> None:
+def _try_beside(patch: Patch, plan: Routed, given: Arguments, options: dict[str, Any], right: Tensor) -> None:
     """In a second forward: what the quantised kernel would have answered, against the right answer."""
     with unrecorded():
         out = _run(patch, plan, given)
@@ -160,60 +234,35 @@ def _try_beside(patch: Patch, plan: Plan, given: Arguments, options: dict, right
         patch.guard.tried(plan.name, place(plan, options), out, right)
 
 
-def _run(patch: Patch, plan: Plan, given: Arguments):
+def _run(patch: Patch, plan: Routed, given: Arguments) -> Tensor | None:
     """The kernel's output, (batch, heads, q_len, head_dim); None where the kernel was dropped instead."""
-    return _on_its_device(patch, plan, apart(given, plan.call), given)
+    return _on_its_device(patch, plan, apart(given, plan.call), broadcastable(given.mask), given.scale)
 
 
-def _can_be_owned(plan: Plan, forward: Forward | None) -> bool:
+def _can_be_owned(plan: Routed, forward: Forward | None) -> bool:
     """Whether the kernel may free q, k and v while it runs: not where they are still to be looked at."""
-    if not plan.proven or plan.kernel is None or plan.kernel.attend_owned is None:
+    if not plan.proven or plan.kernel.attend_owned is None:
         return False
     return forward is None or not (forward.recheck or (forward.is_due and not forward.readings))
 
 
-def _run_owned(
-    patch: Patch,
-    plan: Plan,
-    boxes: list,
-    rest: tuple,
-    kwargs: dict,
-    options: dict,
-    other: Callable,
-):
-    """Runs the kernel with q, k, v taken out of their containers, so that it can free them."""
-    forward = options.get(FORWARD_KEY)
-    if plan.quantised and forward is not None:
-        forward.quantised = True
-        forward.calls += 1
-    given = read((*containers.taken(boxes), *rest), kwargs)
-    tensors = apart(given, plan.call)
-    given = given._replace(q=None, k=None, v=None)
-    out = _on_its_device(patch, plan, tensors, given, owned=True)
-    if out is not None:
-        patch.report.count(plan)
-        return heads_joined(out, plan.call, given.skip_output_reshape)
-    plan = _dropped(patch, plan)
-    patch.report.count(plan)
-    named = dict(zip(ARGUMENTS_AFTER_QKV, rest, strict=False)) | kwargs | {"skip_reshape": True}
-    return other(plan, default_itself())(*tensors, named.pop("heads"), **named)
-
-
-def _dropped(patch: Patch, plan: Plan) -> Plan:
+def _dropped(patch: Patch, plan: Routed) -> OnHost:
     """What became of a call whose kernel raised, for the report."""
-    patch.report.note(patch.kernels.why_dropped(plan.name), f"{DROPPED}:{plan.name}")
-    return replace(plan, name="", kernel=None, why="raised")
+    patch.report.note(patch.session.kernels.why_dropped(plan.name), f"{DROPPED}:{plan.name}")
+    return OnHost(why="raised", call=plan.call, passed_over=plan.passed_over, exact=plan.exact)
 
 
-def _on_its_device(patch: Patch, plan: Plan, tensors: list, given: Arguments, owned: bool = False):
+def _on_its_device(
+    patch: Patch,
+    plan: Routed,
+    tensors: list[Tensor],
+    mask: Tensor | None,
+    scale: float | None,
+    owned: bool = False,
+) -> Tensor | None:
     """Runs the kernel with the tensors' own device as the current one, which Triton launches on."""
-    mask, device = broadcastable(given.mask), tensors[0].device
+    device, kernels = tensors[0].device, patch.session.kernels
     if device.type != "cuda" or device.index == torch.cuda.current_device():
-        return dispatch.run(plan, patch.kernels, tensors, mask, given.scale, owned)
+        return dispatch.run(plan, kernels, tensors, mask, scale, owned)
     with torch.cuda.device(device):
-        return dispatch.run(plan, patch.kernels, tensors, mask, given.scale, owned)
-
-
-def _default(plan: Plan, func: Callable) -> Callable:
-    """The host's own attention for a plan: one that must be exact gets it as without any launch flag."""
-    return without_launch_flag(func, launch_flags.flags) if plan.exact else func
+        return dispatch.run(plan, kernels, tensors, mask, scale, owned)

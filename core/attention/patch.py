@@ -1,18 +1,23 @@
 """The state of one patched model."""
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from ...host.arguments import Arguments, facts
 from ...machine.message import Message
 from ...machine.reason import Reason
 from ..catalogue import ATTENTION
 from . import dispatch, graph
-from .dispatch import Kernels, Plan
 from .guard import Guard, Quarantine
+from .plan import Decided, OnHost, Plan, Routed, Undecided
 from .report import NO_BLOCKS, Report
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from .override import Override
 
 # Where the patch that has the model stands in its transformer_options.
 PATCH_KEY = "sagekit_attention"
@@ -26,47 +31,52 @@ MAX_PLANS = 4096
 class Patch:
     """Settings, plans and report of one patched model; shared by its clones and its GPUs' threads.
 
+    Args:
+        settings: What the node asked for.
+        session: What all models share.
+        quarantine: What was found of this one before.
+
     Attributes:
+        override: What ComfyUI calls; set when it is put on a model.
         samplings: How many wrappers of OUTER_SAMPLE are around it just now.
         block_lists: Names of the lists of numbered blocks that the model has.
-        attend: The override's eager part.
-        outside_graph: The same for callers inside torch.compile; None until needed.
-        in_graph: Inside torch.compile calls run as one operator of the graph.
         compiled_elsewhere: Another pack has put compiled modules into the model that may lack guards.
     """
 
-    def __init__(self, settings: Settings, kernels: Kernels, quarantine: Quarantine | None = None) -> None:
+    def __init__(self, settings: Settings, session: "Session", quarantine: Quarantine | None = None) -> None:
         self.settings = settings
-        self.kernels = kernels
-        self.report = Report(settings)
-        self.guard = Guard(self.report, settings.budget, quarantine)
+        self.session = session
+        self.report = Report(settings, session.runs)
+        self.guard = Guard(
+            self.report, settings.budget, Quarantine() if quarantine is None else quarantine, session.clock
+        )
+        self.override: Override | None = None
         self.samplings = 0
         self.block_lists: frozenset[str] = frozenset()
-        self.attend: Callable | None = None
-        self.outside_graph: Callable | None = None
-        self.in_graph = False
         self.compiled_elsewhere = False
-        self._plans: dict[tuple, Plan] = {}
-        self._changes = self.kernels.changes
+        self._plans: dict[Hashable, Plan] = {}
+        self._kernels = session.kernels
+        self._changes = self._kernels.changes
 
-    def __deepcopy__(self, memo) -> "Patch":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Patch":
         # Hosts up to 0.13 deep-copy model_options with every clone; the clone is the same patch.
         return self
 
-    def plan(self, given: Arguments, options: dict) -> Plan:
+    def plan(self, given: Arguments, options: dict[str, Any]) -> Plan:
         """What to do with a call; from the second of its class on, one look-up.
 
         Args:
             given: The arguments of the call.
             options: The model's transformer_options at this call.
         """
-        if self._changes != self.kernels.changes:
-            self._changes = self.kernels.changes
+        if self._changes != self._kernels.changes:
+            self._changes = self._kernels.changes
             self._plans = {}
         exact = given.exact or options.get(EXACT_STEP_KEY, False) or self._in_exact_block(options)
         plan = self._known_plan(given, exact)
         if (
-            plan.quantised
+            isinstance(plan, Routed)
+            and plan.quantised
             and not self.guard.is_clear
             and self.guard.keeps_out(plan.name, place(plan, options), group(plan))
         ):
@@ -83,22 +93,22 @@ class Patch:
         if plan is None:
             if len(self._plans) >= MAX_PLANS:
                 self._plans = {}
-            plan = self._new_plan(given, exact)
-            plan = self._plans[key] = replace(plan, why=why or plan.why, key=key)
+            new = self._new_plan(given, exact)
+            plan = self._plans[key] = replace(new, why=why or new.why, key=key)
         return plan
 
-    def settled(self, plan: Plan) -> None:
+    def settled(self, plan: Decided) -> None:
         """Keeps what the first call of a class has decided."""
         self._plans[plan.key] = plan
 
-    def _new_plan(self, given: Arguments, exact: bool) -> Plan:
+    def _new_plan(self, given: Arguments, exact: bool) -> OnHost | Undecided:
         call = facts(given, exact)
         if isinstance(call, Reason):
             passed_over = ((self.settings.kernel, (call,)),)
-            return Plan(why=call.code, passed_over=passed_over, exact=exact or self.settings.is_off)
-        return dispatch.plan(call, self.settings, self.kernels)
+            return OnHost(why=call.code, passed_over=passed_over, exact=exact or self.settings.is_off)
+        return dispatch.plan(call, self.settings, self._kernels)
 
-    def _in_exact_block(self, options: dict) -> bool:
+    def _in_exact_block(self, options: dict[str, Any]) -> bool:
         """Whether the node keeps the running block exact.
 
         A model with two lists of blocks (Flux: double_blocks, then single_blocks) numbers each by
@@ -119,7 +129,7 @@ class Patch:
         return (begins and index < first) or (ends and index >= total - last)
 
 
-def place(plan: Plan, options: dict) -> Message:
+def place(plan: Routed, options: dict[str, Any]) -> Message:
     """Where in the model a call is: its block, what it looks like where blocks have no number, or its number
     in a compiled graph, which knows neither."""
     if number := graph.call_number(options):
@@ -132,7 +142,7 @@ def place(plan: Plan, options: dict) -> Message:
     return _in_words("place-block", number=index)
 
 
-def group(plan: Plan) -> Message:
+def group(plan: Routed) -> Message:
     """The class of calls, in words."""
     return _in_words("place-calls", call=str(plan.call))
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from ...check import check, verdicts
 from ...check.verdicts import Stored, Verdict
 from ...kernels.backend import Backend
-from ...kernels.families import backends
 from ...machine import Environment
 from ...machine.reason import Reason
 from ..catalogue import REASONS
@@ -23,7 +22,7 @@ UNCHECKED = REASONS("unchecked")
 
 
 class Proofs:
-    """The verdicts of this machine, shared by every patched model.
+    """The verdicts of this machine, shared by every patched model; safe to share among threads.
 
     Attributes:
         stored: The verdicts known so far; None before the first look.
@@ -49,6 +48,10 @@ class Proofs:
         """The verdicts on one GPU, by kernel."""
         return dict(self.stored.of(gpu)) if self.stored is not None else {}
 
+    def by_gpu(self) -> Mapping[str, Mapping[str, Verdict]]:
+        """The same of every GPU."""
+        return self.stored.verdicts if self.stored is not None else {}
+
     def add(self, gpu: str, found: dict[str, Verdict]) -> None:
         """Keeps new verdicts, in memory and on disk."""
         with self._lock:
@@ -60,70 +63,67 @@ class Proofs:
             self.remarks.append(trouble)
             log.warning("SageKit: %s", trouble)
 
+    def unproven(self, backend: Backend, gpu: str) -> Reason | None:
+        """Why a kernel may not be used on a GPU; None where it may.
 
-PROOFS = Proofs()
+        Off CUDA no kernel of ours runs, and there is nothing to prove.
+        """
+        if not gpu:
+            return None
+        verdict = self.of(gpu).get(backend.name)
+        if verdict is None:
+            return None if backend.of_torch else UNCHECKED
+        return None if verdict.is_good else verdict.as_reason()
 
+    def missing(self, gpu: str, kernels: Iterable[Backend]) -> list[Backend]:
+        """Those of the kernels that have no verdict on a GPU, PyTorch's own first."""
+        known = self.of(gpu)
+        return sorted(
+            (backend for backend in kernels if backend.name not in known),
+            key=lambda backend: not backend.of_torch,
+        )
 
-def unproven(backend: Backend, gpu: str) -> Reason | None:
-    """Why a kernel may not be used on a GPU; None where it may.
+    def check_missing(
+        self,
+        gpus: Mapping[str, str],
+        kernels: Iterable[Backend],
+        wait: Callable[[], None],
+        changed: Callable[[], None],
+        explain: Callable[[str, Mapping[str, Verdict]], Iterable[str]] = lambda gpu, found: (),
+    ) -> None:
+        """Tries every kernel that has no verdict yet, GPU by GPU, and says how it went in one line each.
 
-    Off CUDA no kernel of ours runs, and there is nothing to prove.
-    """
-    if not gpu:
-        return None
-    verdict = PROOFS.of(gpu).get(backend.name)
-    if verdict is None:
-        return None if backend.of_torch else UNCHECKED
-    return None if verdict.is_good else verdict.as_reason()
+        Args:
+            gpus: Device by GPU name, {"NVIDIA H100 80GB HBM3": "cuda:0"}; equal GPUs are checked once.
+            kernels: Every kernel there is.
+            wait: Returns when no prompt runs.
+            changed: Called after each verdict.
+            explain: Lines on what the verdicts of a GPU mean.
+        """
+        kernels = list(kernels)
+        for gpu, device in gpus.items():
+            missing = self.missing(gpu, kernels)
+            if all(backend.machine for backend in missing):
+                self.add(gpu, check.check(missing, device))
+                continue
 
+            def progress(kernel: str, case: str) -> None:
+                self.checking = kernel
 
-def to_check(gpu: str) -> list[Backend]:
-    """The kernels that have no verdict on a GPU, PyTorch's own first."""
-    known = PROOFS.of(gpu)
-    return sorted(
-        (backend for backend in backends().values() if backend.name not in known),
-        key=lambda backend: not backend.of_torch,
-    )
+            def found(kernel: str, verdict: Verdict, gpu: str = gpu) -> None:
+                self.add(gpu, {kernel: verdict})
+                changed()
 
+            check.check(missing, device, wait=wait, progress=progress, found=found)
+            self.checking = ""
+            log.info("SageKit: kernel check on %s: %s", gpu, "; ".join(self._summary(gpu)))
+            for line in explain(gpu, self.of(gpu)):
+                log.info("SageKit: %s", line)
 
-def check_missing(
-    gpus: dict[str, str],
-    wait: Callable[[], None],
-    changed: Callable[[], None],
-    explain: Callable[[str, Mapping[str, Verdict]], Iterable[str]] = lambda gpu, found: (),
-) -> None:
-    """Tries every kernel that has no verdict yet, GPU by GPU, and says how it went in one line each.
-
-    Args:
-        gpus: Device by GPU name, {"NVIDIA H100 80GB HBM3": "cuda:0"}; equal GPUs are checked once.
-        wait: Returns when no prompt runs.
-        changed: Called after each verdict.
-        explain: Lines on what the verdicts of a GPU mean.
-    """
-    for gpu, device in gpus.items():
-        missing = to_check(gpu)
-        if all(backend.machine for backend in missing):
-            PROOFS.add(gpu, check.check(missing, device))
-            continue
-
-        def progress(kernel: str, case: str) -> None:
-            PROOFS.checking = kernel
-
-        def found(kernel: str, verdict: Verdict, gpu: str = gpu) -> None:
-            PROOFS.add(gpu, {kernel: verdict})
-            changed()
-
-        check.check(missing, device, wait=wait, progress=progress, found=found)
-        PROOFS.checking = ""
-        log.info("SageKit: kernel check on %s: %s", gpu, "; ".join(_summary(gpu)))
-        for line in explain(gpu, PROOFS.of(gpu)):
-            log.info("SageKit: %s", line)
-
-
-def _summary(gpu: str) -> Iterator[str]:
-    """ "ok: a, b", then each kernel that is installed and not ok with its verdict."""
-    found = PROOFS.of(gpu)
-    yield "ok: " + (", ".join(name for name, verdict in found.items() if verdict.is_good) or "none")
-    for name, verdict in found.items():
-        if not verdict.is_good and verdict.state != verdicts.REFUSED:
-            yield f"{name} {verdict}"
+    def _summary(self, gpu: str) -> Iterator[str]:
+        """ "ok: a, b", then each kernel that is installed and not ok with its verdict."""
+        found = self.of(gpu)
+        yield "ok: " + (", ".join(name for name, verdict in found.items() if verdict.is_good) or "none")
+        for name, verdict in found.items():
+            if not verdict.is_good and verdict.state != verdicts.REFUSED:
+                yield f"{name} {verdict}"

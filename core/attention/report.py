@@ -3,20 +3,19 @@
 import itertools
 import logging
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from ...kernels.families import backends
 from ...machine.catalogue import coded
 from ...machine.message import Message, said
 from ...machine.reason import Reason
-from .. import messages
 from ..catalogue import ATTENTION
-from ..messages import Place, Remark
-from .dispatch import Plan
-from .routes import TIMES
+from ..clock import Clock
+from ..messages import Messages, Place, Remark
+from .plan import Decided, Routed
+from .routes import Times
 from .settings import AUTO, OFF, Settings
 
 log = logging.getLogger(__name__)
@@ -24,12 +23,6 @@ log = logging.getLogger(__name__)
 KEPT_RUNS = 20
 KEPT_CLASSES = 64
 
-_runs: "deque[Run]" = deque(maxlen=KEPT_RUNS)
-_running: "dict[int, Run]" = {}
-_numbers = itertools.count(1)
-_said: set[str] = set()
-# Called with every run that has ended.
-listeners: "list[Callable[[Run], None]]" = []
 # What a note is about, where that is told apart.
 NAMED, GUARD, DROPPED, NO_BLOCKS, NOT_REACHED = "named-kernel", "guard", "dropped", "no-blocks", "not-reached"
 
@@ -42,25 +35,25 @@ class Run:
         settings: What the node asked for.
         model: The model's class in ComfyUI, "WAN21".
         started: Unix time, seconds.
+        number: Counts up in this process.
+        place: Where its node is.
         seconds: How long it took; None while it runs.
         counts: Calls per class of calls.
         notes: What a user should know besides, by what it is about, "guard" or "dropped:a kernel".
         failed: It was cancelled or raised.
         cancelled: The former.
-        number: Counts up in this process.
-        place: Where its node is.
     """
 
     settings: Settings
     model: str
-    started: float = field(default_factory=time.time)
+    started: float
+    number: int
+    place: Place = field(default_factory=Place)
     seconds: float | None = None
-    counts: Counter = field(default_factory=Counter)
+    counts: Counter[Decided] = field(default_factory=Counter)
     notes: dict[str, Message] = field(default_factory=dict)
     failed: bool = False
     cancelled: bool = False
-    number: int = field(default_factory=lambda: next(_numbers))
-    place: Place = field(default_factory=Place)
 
     @property
     def calls(self) -> int:
@@ -68,14 +61,14 @@ class Run:
 
     def kernels(self) -> dict[str, int]:
         """Calls per kernel, most first."""
-        return self._tally(lambda plan: plan.name)
+        return self._tally(lambda plan: plan.name if isinstance(plan, Routed) else "")
 
     def fallbacks(self) -> dict[str, int]:
         """Calls that ran on ComfyUI's own attention, per reason code, most first."""
-        return self._tally(lambda plan: "" if plan.name else plan.why)
+        return self._tally(lambda plan: "" if isinstance(plan, Routed) else plan.why)
 
-    def _tally(self, label: Callable[[Plan], str]) -> dict[str, int]:
-        tally: Counter = Counter()
+    def _tally(self, label: Callable[[Decided], str]) -> dict[str, int]:
+        tally: Counter[str] = Counter()
         for plan, calls in self.counts.items():
             if name := label(plan):
                 tally[name] += calls
@@ -86,7 +79,7 @@ class Run:
         timed = [
             (plan.host_milliseconds - plan.milliseconds) * calls
             for plan, calls in self.counts.items()
-            if plan.name and plan.milliseconds and plan.host_milliseconds
+            if isinstance(plan, Routed) and plan.milliseconds and plan.host_milliseconds
         ]
         return round(sum(timed) / 1000, 3) if timed else None
 
@@ -151,8 +144,12 @@ class Run:
             return ATTENTION("run-summary-less", parts=tuple(parts), seconds=saved)
         return ATTENTION("run-summary", parts=tuple(parts))
 
-    def as_data(self) -> dict:
-        """The run as JSON-ready values; fields are only ever added."""
+    def as_data(self, times: Times) -> dict[str, Any]:
+        """The run as JSON-ready values; fields are only ever added.
+
+        Args:
+            times: What is known of the kernels, those that did not run included.
+        """
         gain = self.gain()
         return {
             "id": self.number,
@@ -172,7 +169,7 @@ class Run:
             "summary": self.summary(),
             "notes": list(self.notes.values()),
             "warnings": [one.as_data() for one in self.warnings()],
-            "classes": self._classes(),
+            "classes": self._classes(times),
             "said": said(self._all_said()),
         }
 
@@ -184,26 +181,97 @@ class Run:
             for _, reasons in plan.passed_over:
                 yield from reasons
 
-    def _classes(self) -> list[dict]:
+    def _classes(self, times: Times) -> list[dict[str, Any]]:
         """Calls by what they look like and what was done with them, most first."""
-        merged: dict[tuple, dict] = {}
+        merged: dict[tuple[str, str, str], dict[str, Any]] = {}
         for plan, calls in self.counts.most_common():
             # Plans also tell layouts apart, which no reader asks for.
             call = str(plan.call) if plan.call else ""
             passed_over = {name: [str(one) for one in reasons] for name, reasons in plan.passed_over}
+            kernel, reason = (plan.name, "") if isinstance(plan, Routed) else ("", plan.why)
             facts = {
                 "call": call,
-                "kernel": plan.name,
-                "reason": plan.why,
+                "kernel": kernel,
+                "reason": reason,
                 "calls": 0,
                 "milliseconds": plan.milliseconds,
-                "host_milliseconds": plan.host_milliseconds,
-                "error": plan.error,
-                "times": _times_of_kernels(plan),
+                "host_milliseconds": (
+                    plan.host_milliseconds if isinstance(plan, Routed) else plan.milliseconds
+                ),
+                "error": plan.error if isinstance(plan, Routed) else None,
+                "times": times.of_kernels(plan.call.gpu, call) if plan.call else {},
                 "passed_over": passed_over,
             }
-            merged.setdefault((call, plan.name, plan.why), facts)["calls"] += calls
+            merged.setdefault((call, kernel, reason), facts)["calls"] += calls
         return sorted(merged.values(), key=lambda one: -one["calls"])[:KEPT_CLASSES]
+
+
+class Runs:
+    """The sampling runs of every patched model: those under way, the last that ended, who hears of them.
+
+    Attributes:
+        kept: The last that have ended, oldest first.
+        listeners: Called with every run that has ended.
+    """
+
+    def __init__(self, messages: Messages, times: Times, clock: Clock) -> None:
+        self._messages, self._times, self._clock = messages, times, clock
+        self._numbers = itertools.count(1)
+        self._under_way: dict[int, Run] = {}
+        self.kept: deque[Run] = deque(maxlen=KEPT_RUNS)
+        self.listeners: list[Callable[[Run], None]] = []
+
+    def begin(self, settings: Settings, model: str) -> Run:
+        """A run that begins now."""
+        node_id = settings.node_id
+        place = self._messages.locate(node_id) if node_id is not None else Place()
+        run = Run(settings, model, self._clock.time(), next(self._numbers), place)
+        self._under_way[run.number] = run
+        while len(self._under_way) > KEPT_RUNS:  # Of guiders that never end one.
+            self._under_way.pop(next(iter(self._under_way)), None)
+        return run
+
+    def end(self, run: Run, failed: bool, cancelled: bool) -> None:
+        """Closes a run, tells it to the log and the node, and keeps it."""
+        run.failed, run.cancelled = failed or cancelled, cancelled
+        run.seconds = round(self._clock.time() - run.started, 3)
+        if reasons := _why_not(run):
+            run.notes[NAMED] = reasons
+        self._under_way.pop(run.number, None)
+        self.kept.append(run)
+        self._tell(run)
+
+    def ended(self) -> list[dict[str, Any]]:
+        """The last runs that have ended, oldest first, as JSON-ready values."""
+        return [self.data_of(run) for run in list(self.kept)]
+
+    def under_way(self) -> list[dict[str, Any]]:
+        """The runs that have not."""
+        # A copy: calls are counted while it is read.
+        copies = [
+            replace(run, counts=run.counts.copy(), notes=run.notes.copy())
+            for run in list(self._under_way.values())
+        ]
+        return [self.data_of(run) for run in copies]
+
+    def data_of(self, run: Run) -> dict[str, Any]:
+        """A run as JSON-ready values."""
+        return run.as_data(self._times)
+
+    def _tell(self, run: Run) -> None:
+        """One log line for the run, and one for what is new among its notes."""
+        log.info("SageKit: %s, kernel %s: %s", run.model, run.settings.kernel, run.summary())
+        notes = list(run.notes.values())
+        self._messages.warn_once(notes)
+        lines = [run.summary(), *notes]
+        self._messages.say(run.settings.node_id, run.line(), lines, warnings=run.warnings(), run=run.number)
+        for listener in list(self.listeners):
+            try:
+                listener(run)
+            except Exception:  # Nobody hears it: no reason to stop a run.
+                log.debug("a run was not passed on", exc_info=True)
+        if finding := run.notes.get(GUARD):
+            self._messages.notice("guard", ATTENTION("guard-notice", model=run.model, finding=finding))
 
 
 class Report:
@@ -213,31 +281,23 @@ class Report:
         open: The run that is under way, None between runs.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, runs: Runs) -> None:
         self.settings = settings
+        self._runs = runs
         self._lock = threading.Lock()
         self.open: Run | None = None
 
     def begin(self, model: str) -> None:
         """Starts a run; one that is still open is closed first."""
         self.end()
-        self.open = self._begun(model)
+        self.open = self._runs.begin(self.settings, model)
 
-    def count(self, plan: Plan) -> None:
+    def count(self, plan: Decided) -> None:
         """Adds one call. Outside a sampling run (another guider drives the model) it opens one."""
         with self._lock:
             if self.open is None:
-                self.open = self._begun("model")
+                self.open = self._runs.begin(self.settings, "model")
             self.open.counts[plan] += 1
-
-    def _begun(self, model: str) -> Run:
-        node_id = self.settings.node_id
-        place = messages.locate(node_id) if node_id is not None else Place()
-        run = Run(self.settings, model, place=place)
-        _running[run.number] = run
-        while len(_running) > KEPT_RUNS:  # Of guiders that never end one.
-            _running.pop(next(iter(_running)), None)
-        return run
 
     def note(self, text: Message, about: str) -> None:
         """Adds a remark to the run that is open; a later one about the same replaces it."""
@@ -246,37 +306,11 @@ class Report:
                 self.open.notes[about] = text
 
     def end(self, failed: bool = False, cancelled: bool = False) -> None:
-        """Closes the run that is open, tells it to the log and the node, and keeps it."""
+        """Closes the run that is open, if one is."""
         with self._lock:
             run, self.open = self.open, None
-        if run is None:
-            return
-        run.failed, run.cancelled = failed or cancelled, cancelled
-        run.seconds = round(time.time() - run.started, 3)
-        if reasons := _why_not(run):
-            run.notes[NAMED] = reasons
-        _running.pop(run.number, None)
-        _runs.append(run)
-        _tell(run)
-
-
-def ended() -> list[Run]:
-    """The last runs that have ended, oldest first."""
-    return list(_runs)
-
-
-def runs() -> list[dict]:
-    """The same as JSON-ready values."""
-    return [run.as_data() for run in ended()]
-
-
-def running() -> list[dict]:
-    """The runs that are under way."""
-    # A copy: calls are counted while it is read.
-    copies = [
-        replace(run, counts=run.counts.copy(), notes=run.notes.copy()) for run in list(_running.values())
-    ]
-    return [run.as_data() for run in copies]
+        if run is not None:
+            self._runs.end(run, failed, cancelled)
 
 
 def _why_not(run: Run) -> Message | None:
@@ -286,36 +320,10 @@ def _why_not(run: Run) -> Message | None:
         return None
     reasons: dict[Message, None] = {}
     for plan in run.counts:
-        if plan.why == "guard":
+        if not isinstance(plan, Routed) and plan.why == "guard":
             continue  # The guard has said it in its own words.
         for name, passed_over in plan.passed_over:
             reasons.update((coded(reason), None) for reason in passed_over if name == named)
     if not reasons:
         return None
     return ATTENTION("named-kernel-did-not-run", kernel=named, reasons=tuple(reasons))
-
-
-def _times_of_kernels(plan: Plan) -> dict[str, float]:
-    """Every time that is known of a class of calls, by kernel."""
-    if plan.call is None:
-        return {}
-    return {name: one for name, one in TIMES.of(plan.call.gpu, str(plan.call)).items() if name in backends()}
-
-
-def _tell(run: Run) -> None:
-    """One log line for the run, and one for what is new among its notes."""
-    log.info("SageKit: %s, kernel %s: %s", run.model, run.settings.kernel, run.summary())
-    notes = list(run.notes.values())
-    new = [note for note in notes if note not in _said]
-    if new:
-        _said.update(new)
-        log.warning("SageKit: %s", ". ".join(new))
-    lines = [run.summary(), *notes]
-    messages.say(run.settings.node_id, run.line(), lines, warnings=run.warnings(), run=run.number)
-    for listener in list(listeners):
-        try:
-            listener(run)
-        except Exception:  # Nobody hears it: no reason to stop a run.
-            log.debug("a run was not passed on", exc_info=True)
-    if GUARD in run.notes:
-        messages.notice("guard", ATTENTION("guard-notice", model=run.model, finding=run.notes[GUARD]))

@@ -6,19 +6,23 @@ model: taken once for each model and class, also where the times are known.
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ...kernels.backend import Backend, Kernel
 from ...kernels.faults import is_out_of_memory
 from ...machine import json_file
 from ...machine.message import Message
 from ...machine.reason import Reason
 from ..catalogue import ATTENTION, REASONS
-from .dispatch import Kernels, Plan
+from ..clock import SYSTEM, Clock
+from .dispatch import Kernels
+from .plan import Decided, OnHost, Routed, Undecided
 from .settings import AUTO, Settings
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -34,40 +38,61 @@ TIE = 1.015
 NO_FASTER = "no-faster-kernel"
 
 
-@dataclass(frozen=True)
-class Bench:
-    """One call as measuring sees it.
+class Bench(Protocol):
+    """One call as measuring sees it."""
 
-    Attributes:
-        host: The name of the host's own attention function.
-        time_host: Times the host's own attention; milliseconds for the whole call.
-        time_kernel: Times a kernel against the fastest so far, both in milliseconds for the whole call; None
-            where the kernel raised and was dropped.
-        answer: Runs a plan's kernel on the whole call, (batch, heads, q_len, head_dim); None likewise.
-        error: The relative L2 error of such an answer.
-        tell: Shows a text on the node.
-        stop_if_cancelled: Raises where the user has cancelled.
-        free_memory: Gives what a kernel left behind back to the GPU.
-    """
+    @property
+    def host(self) -> str:
+        """The name of the host's own attention function."""
+        ...
 
-    host: str
-    time_host: Callable[[], float]
-    time_kernel: Callable[[Plan, float], float | None]
-    answer: Callable[[Plan], Any]
-    error: Callable[[Any], float]
-    tell: Callable[[Message], None]
-    stop_if_cancelled: Callable[[], None]
-    free_memory: Callable[[], None]
+    def time_host(self) -> float:
+        """What the whole call takes with it, in milliseconds."""
+        ...
+
+    def time_kernel(self, tried: Routed, best: float) -> float | None:
+        """The same with a kernel; None where it raised and was dropped.
+
+        Args:
+            tried: The kernel's plan.
+            best: The fastest so far, in milliseconds.
+        """
+        ...
+
+    def answer(self, tried: Routed) -> "torch.Tensor | None":
+        """What a kernel answers to the whole call, (batch, heads, q_len, head_dim); None likewise."""
+        ...
+
+    def error(self, out: "torch.Tensor") -> float:
+        """The relative L2 error of such an answer."""
+        ...
+
+    def tell(self, line: Message) -> None:
+        """Shows a text on the node."""
+        ...
+
+    def stop_if_cancelled(self) -> None:
+        """Raises where the user has cancelled."""
+        ...
+
+    def free_memory(self) -> None:
+        """Gives what a kernel left behind back to the GPU."""
+        ...
 
 
 class Times:
     """Milliseconds by GPU, class of calls, and kernel or host function; safe to share among threads.
 
+    Args:
+        kernels: The names of our own kernels, to tell them from the host's functions.
+        clock: What the limit on measuring goes by.
+
     Attributes:
         remarks: What a user should know of how they were read and kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kernels: Container[str] = (), clock: Clock = SYSTEM) -> None:
+        self._kernels, self.clock = kernels, clock
         self._lock = threading.Lock()
         self._gpus: dict[str, threading.Lock] = {}
         self._file: Path | None = None
@@ -79,9 +104,11 @@ class Times:
     def read(self, file: Path, fingerprint: str) -> None:
         """Takes what earlier runs on this machine, as it is now, have measured."""
         data, trouble = json_file.read(file, "attention is measured again")
-        known = {}
+        known: dict[str, dict[str, dict[str, float]]] = {}
         if data is not None:
             try:
+                if not isinstance(data, dict):
+                    raise TypeError("no object")
                 if data["format"] == FORMAT and data["fingerprint"] == fingerprint:
                     known = _checked(data["times"])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -98,6 +125,10 @@ class Times:
         """What is known of a class of calls: milliseconds by name."""
         with self._lock:
             return dict(self._known.get(gpu, {}).get(call, {}))
+
+    def of_kernels(self, gpu: str, call: str) -> dict[str, float]:
+        """Those of our own kernels among them."""
+        return {name: one for name, one in self.of(gpu, call).items() if name in self._kernels}
 
     def newest(self, count: int) -> dict[str, dict[str, dict[str, float]]]:
         """The last so many classes of each GPU, newest last: milliseconds by GPU, class and name."""
@@ -135,7 +166,7 @@ class Times:
             log.warning("SageKit: %s", self.remarks[-1])
 
 
-def _checked(times) -> dict[str, dict[str, dict[str, float]]]:
+def _checked(times: Any) -> dict[str, dict[str, dict[str, float]]]:
     """The times of a file, as they must be."""
     checked = {
         str(gpu): {
@@ -149,12 +180,10 @@ def _checked(times) -> dict[str, dict[str, dict[str, float]]]:
     return checked
 
 
-# Those of this process, shared by every patched model.
-TIMES = Times()
-
-
-def settle(plan: Plan, settings: Settings, kernels: Kernels, times: Times, bench: Bench) -> tuple[Plan, Any]:
-    """Decides an open plan: the fastest kernel whose error is within the budget, or the host's own attention.
+def settle(
+    plan: Undecided, settings: Settings, kernels: Kernels, times: Times, bench: Bench
+) -> "tuple[Decided, torch.Tensor | None]":
+    """Decides a class of calls: the fastest kernel whose error is within the budget, or the host's attention.
 
     Returns:
         The plan to go by from now on, and what its kernel answered to this call, None where the host's own
@@ -169,49 +198,64 @@ def settle(plan: Plan, settings: Settings, kernels: Kernels, times: Times, bench
     why = plan.why or NO_FASTER
     while candidates and (name := _best(candidates, known, host)):
         backend, kernel = candidates.pop(name)
-        tried = replace(
-            plan,
-            name=name,
-            kernel=kernel,
-            why="",
-            quantised=not backend.exact,
-            candidates=(),
-            milliseconds=known.get(name),
-            host_milliseconds=host,
-        )
-        out, error, reason = _tried(tried, settings, kernels, bench)
-        if reason is None:
-            passed_over |= _slower(candidates, known, name)
-            return replace(tried, error=error, passed_over=tuple(passed_over.items())), out
-        passed_over[name] = (reason,)
-        why = plan.why or reason.code
+        tried = _routed(plan, backend, kernel)
+        tried.milliseconds, tried.host_milliseconds = known.get(name), host
+        out, found = _tried(tried, settings, kernels, bench)
+        if isinstance(found, float):
+            tried.error = found
+            tried.passed_over = tuple((passed_over | _slower(candidates, known, name)).items())
+            return tried, out
+        passed_over[name] = (found,)
+        why = plan.why or found.code
     passed_over |= _slower(candidates, known, bench.host)
-    on_the_host = replace(plan, why=why, candidates=(), milliseconds=host, host_milliseconds=host)
-    return replace(on_the_host, passed_over=tuple(passed_over.items())), None
+    on_host = OnHost(why=why, call=plan.call, exact=plan.exact, key=plan.key, milliseconds=host)
+    on_host.passed_over = tuple(passed_over.items())
+    return on_host, None
 
 
-def _timed(plan: Plan, times: Times, bench: Bench, passed_over: dict) -> dict[str, float]:
+def _routed(plan: Undecided, backend: Backend, kernel: Kernel) -> Routed:
+    """The plan with one of its candidates chosen."""
+    return Routed(
+        name=backend.name,
+        kernel=kernel,
+        call=plan.call,
+        quantised=not backend.exact,
+        exact=plan.exact,
+        key=plan.key,
+    )
+
+
+def _timed(
+    plan: Undecided, times: Times, bench: Bench, passed_over: dict[str, tuple[Reason, ...]]
+) -> dict[str, float]:
     """Milliseconds of the host and of each candidate that could be timed; the missing ones are taken now."""
     gpu, call = plan.call.gpu, str(plan.call)
     with times.measuring(gpu):
         known = times.of(gpu, call)
         missing = [one for one in plan.candidates if one[0].name not in known]
         if missing or bench.host not in known:
-            found = _measured(plan, missing, known, bench, passed_over)
+            found = _measured(plan, missing, known, bench, passed_over, times.clock)
             times.add(gpu, call, found)
             known |= found
     return known
 
 
-def _measured(plan: Plan, missing, known: Mapping[str, float], bench: Bench, passed_over: dict):
+def _measured(
+    plan: Undecided,
+    missing: Sequence[tuple[Backend, Kernel]],
+    known: Mapping[str, float],
+    bench: Bench,
+    passed_over: dict[str, tuple[Reason, ...]],
+    clock: Clock,
+) -> dict[str, float]:
     """New times by name; why each kernel without one has none goes to those passed over."""
     found: dict[str, float] = {}
-    begin = time.monotonic()
+    begin = clock.monotonic()
     if bench.host not in known:
         found[bench.host] = bench.time_host()
     for number, (backend, kernel) in enumerate(missing, 1):
         bench.stop_if_cancelled()
-        if time.monotonic() - begin > LIMIT:
+        if clock.monotonic() - begin > LIMIT:
             passed_over[backend.name] = (_NO_TIME,)
             continue
         lengths = {"q_len": plan.call.q_len, "kv_len": plan.call.kv_len}
@@ -219,8 +263,7 @@ def _measured(plan: Plan, missing, known: Mapping[str, float], bench: Bench, pas
         reason = _OUT_OF_MEMORY
         taken = None
         try:
-            tried = replace(plan, name=backend.name, kernel=kernel, candidates=())
-            taken = bench.time_kernel(tried, min([*known.values(), *found.values()]))
+            taken = bench.time_kernel(_routed(plan, backend, kernel), min([*known.values(), *found.values()]))
             reason = REASONS("raised", error=ATTENTION("raised-in-measuring"))
         except Exception as error:
             if not is_out_of_memory(error):
@@ -237,7 +280,9 @@ _OUT_OF_MEMORY = REASONS("out-of-memory")
 _NO_TIME = REASONS("unmeasured", limit=LIMIT)
 
 
-def _best(candidates: Mapping, known: Mapping[str, float], host: float | None) -> str:
+def _best(
+    candidates: Mapping[str, tuple[Backend, Kernel]], known: Mapping[str, float], host: float | None
+) -> str:
     """The fastest kernel, "" for the host's own; among equals the host's own, then the more exact."""
     fastest = min(known.get(name, 0.0) for name in candidates)
     if host is not None and host <= fastest * TIE:
@@ -246,24 +291,28 @@ def _best(candidates: Mapping, known: Mapping[str, float], host: float | None) -
     return min(equal, key=lambda name: (not candidates[name][0].exact, candidates[name][0].tolerance))
 
 
-def _tried(plan: Plan, settings: Settings, kernels: Kernels, bench: Bench):
-    """(answer, its error, None) of a kernel on the whole call, or (None, None, the reason against it)."""
+def _tried(
+    tried: Routed, settings: Settings, kernels: Kernels, bench: Bench
+) -> "tuple[torch.Tensor | None, float | Reason]":
+    """What a kernel answers to the whole call and its error; None and the reason where it may not be used."""
     try:
-        out = bench.answer(plan)
+        out = bench.answer(tried)
         if out is None:
-            return None, None, kernels.reason_dropped(plan.name)
+            return None, kernels.reason_dropped(tried.name)
         error = bench.error(out)
     except Exception as raised:
         if not is_out_of_memory(raised):
             raise
         bench.free_memory()
-        return None, None, _OUT_OF_MEMORY
+        return None, _OUT_OF_MEMORY
     if error <= settings.budget:
-        return out, error, None
-    return None, None, REASONS("error", budget=settings.budget, error=error)
+        return out, error
+    return None, REASONS("error", budget=settings.budget, error=error)
 
 
-def _slower(candidates: Mapping, known: Mapping[str, float], winner: str) -> dict[str, tuple[Reason, ...]]:
+def _slower(
+    candidates: Mapping[str, object], known: Mapping[str, float], winner: str
+) -> dict[str, tuple[Reason, ...]]:
     """Why each of the others was not chosen."""
     best = known.get(winner, 0.0)
     return {

@@ -45,4 +45,4 @@ def _once_on_cuda(run: Callable[[], object]) -> float:
     handed_over = _once(run)
     end.record()
     end.synchronize()
-    return max(begin.elapsed_time(end), handed_over)
+    return max(float(begin.elapsed_time(end)), handed_over)

@@ -6,6 +6,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,6 +21,9 @@ from .compiled import Compiled, compiled_of, is_replaced, swapped_in
 from .settings import DYNAMIC, Settings, understood
 from .watch import UNCOMPILED, Watch
 
+if TYPE_CHECKING:
+    from ..session import Session
+
 log = logging.getLogger(__name__)
 
 # ComfyUI's own: its node and others take it off and put theirs on, so that the last on the wire counts.
@@ -29,18 +33,17 @@ _CACHE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 OTHER_SETTING = "other-setting"
 
-_said: set[str] = set()
 # The model that ComfyUI loads without dynamic VRAM for one that has it, so that it is loaded once.
 _static: "weakref.WeakKeyDictionary[torch.nn.Module, tuple]" = weakref.WeakKeyDictionary()
 
 
-def patch_model(model, settings: Settings, node_id: str | None = None):
+def patch_model(model, settings: Settings, session: "Session", node_id: str | None = None):
     """A clone of the MODEL whose blocks run compiled; the one given stays as it was."""
     settings, others = understood(settings)
     patched, of_vram = _without_dynamic_vram(model)
     remarks = {**dict.fromkeys(others, OTHER_SETTING), **of_vram}
     wrappers.clear(patched, KEY)
-    watch = Watch(node_id)
+    watch = Watch(node_id, session.messages)
     forward = _around_forward(settings, watch)
     wrappers.around_forward(patched, KEY, forward)
     # A guider of another pack may drive the model without what is around a sampling.
@@ -95,10 +98,7 @@ def _tell(model: str, watch: Watch) -> None:
     summary = watch.summary()
     if watch.graphs():
         log.info("SageKit: %s: %s", model, summary)
-    new = [note for note in watch.notes if note not in _said]
-    if new:
-        _said.update(new)
-        log.warning("SageKit: %s: %s", model, ". ".join(new))
+    watch.warn(model)
     watch.end()
 
 

@@ -13,9 +13,8 @@ import torch
 from ...host.options import KEY as OPTIONS_KEY
 from ...host.process import raise_if_cancelled
 from ...machine.message import Message
-from .. import messages
 from ..catalogue import COMPILE
-from ..messages import Remark
+from ..messages import Messages, Remark
 from .sizes import Sizes
 
 UNCOMPILED = "uncompiled"
@@ -31,8 +30,9 @@ class Watch:
         notes: What a user should know of this run, in order, with the code of its warning, "" for none.
     """
 
-    def __init__(self, node_id: str | None) -> None:
+    def __init__(self, node_id: str | None, messages: Messages) -> None:
         self.node_id = node_id
+        self._messages = messages
         self.notes: dict[Message, str] = {}
         # Threads in which something was compiled since they last looked for a cancel.
         self._compiled_in: set[int] = set()
@@ -128,15 +128,19 @@ class Watch:
     def note(self, text: Message, code: str = UNCOMPILED) -> None:
         self.notes[text] = code
 
+    def warn(self, model: str) -> None:
+        """One line in the log for what is new among the notes."""
+        self._messages.warn_once(self.notes, about=model)
+
     def end(self) -> None:
         """Shows on the node what became of the run."""
         warnings = [Remark(code, text) for text, code in self.notes.items() if code]
-        messages.say(self.node_id, self.line(), [self.summary(), *self.notes], warnings=warnings)
+        self._messages.say(self.node_id, self.line(), [self.summary(), *self.notes], warnings=warnings)
 
     def tell(self, seconds: float) -> None:
         """Shows how far compiling is."""
         what = self._at or COMPILE("whole-model")
-        messages.say(self.node_id, COMPILE("compiling", what=what, seconds=seconds), busy=True)
+        self._messages.say(self.node_id, COMPILE("compiling", what=what, seconds=seconds), busy=True)
 
     def graphs(self) -> int:
         """Graphs that were made in this run."""

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 import torch
 
-from ...core.attention import report
-from ...core.attention.dispatch import Kernels
 from ...core.attention.guard import Forward
 from ...core.attention.model import guarded
-from ...core.attention.override import make_override
+from ...core.attention.override import Override
 from ...core.attention.patch import FORWARD_KEY, PATCH_KEY, Patch
+from ...core.attention.plan import Routed
+from ...core.attention.report import Run
 from ...core.attention.settings import Settings
+from ...core.session import Session
 from .model import Model, host_attention
 
 HOST = "ComfyUI's own"
@@ -49,7 +50,7 @@ class Sampled:
 
     latent: torch.Tensor
     attempts: list[Attempt] = field(default_factory=list)
-    run: report.Run | None = None
+    run: Run | None = None
     outputs: list[torch.Tensor] = field(default_factory=list)
     inputs: list[torch.Tensor] = field(default_factory=list)
 
@@ -59,10 +60,10 @@ def plain(model: Model, x: torch.Tensor, step: int) -> torch.Tensor:
     return model(x, step, host_attention, {})
 
 
-def sample(model: Model, settings: Settings, kernels: Kernels, with_guard: bool = True) -> Sampled:
-    """A sampling run with the patch, driven as ``patches/attention/host/model.py`` drives it in ComfyUI."""
-    patch = Patch(settings, kernels)
-    override = make_override(patch, None)
+def sample(model: Model, settings: Settings, session: Session, with_guard: bool = True) -> Sampled:
+    """A sampling run with the patch, driven as ``core/attention/model.py`` drives it in ComfyUI."""
+    patch = Patch(settings, session)
+    override = Override(patch)
     attempts: list[Attempt] = []
 
     def attention(q, k, v, heads, transformer_options):
@@ -70,7 +71,7 @@ def sample(model: Model, settings: Settings, kernels: Kernels, with_guard: bool 
         out = override(host_attention, q, k, v, heads, transformer_options=transformer_options)
         if q.shape == k.shape:
             (plan,) = patch.report.open.counts - before
-            attempts[-1].ran.append(plan.name or HOST)
+            attempts[-1].ran.append(plan.name if isinstance(plan, Routed) else HOST)
         return out
 
     def forward(x, step: int):
@@ -87,7 +88,7 @@ def sample(model: Model, settings: Settings, kernels: Kernels, with_guard: bool 
     patch.report.begin("a small transformer")
     sampled = _sampled(model, forward)
     patch.report.end()
-    sampled.attempts, sampled.run = attempts, report.ended()[-1]
+    sampled.attempts, sampled.run = attempts, session.runs.kept[-1]
     return sampled
 
 

@@ -11,9 +11,9 @@ import torch
 from ... import check
 from ...check.probe import Probe
 from ...check.verdicts import Verdict
-from ...core.attention.dispatch import Kernels
 from ...core.attention.proofs import UNCHECKED
 from ...core.attention.settings import AUTO, Settings
+from ...core.session import Session
 from ...kernels.backend import Backend
 from ...kernels.families import backends
 from ...machine.reason import Reason
@@ -51,10 +51,10 @@ def tell() -> Iterator[str]:
         need = "a package" if device == "cuda" else "an NVIDIA GPU"
         yield f"   {len(elsewhere)} more need {need}: {_names(elsewhere)}"
     yield "   A stand-in does in plain tensor operations what a kernel on a GPU does, or did wrong."
-    kernels = Kernels(offered, lambda backend, gpu: _unproven(verdicts.get(backend.name)))
+    session = Session(offered, unproven=lambda backend, gpu: _unproven(verdicts.get(backend.name)))
     with torch.inference_mode():
-        yield from _automatic(model, kernels, log)
-        yield from _guarded(model, kernels, log)
+        yield from _automatic(model, session, log)
+        yield from _guarded(model, session, log)
 
 
 def usable_device() -> tuple[str, str]:
@@ -110,10 +110,10 @@ def _unproven(verdict: Verdict | None) -> Reason | None:
     return None if verdict.is_good else verdict.as_reason()
 
 
-def _automatic(model: Model, kernels: Kernels, log: list[str]) -> Iterator[str]:
+def _automatic(model: Model, session: Session, log: list[str]) -> Iterator[str]:
     yield '\n2. Sampling with kernel "auto". Each size of call is measured once; the fastest kernel that is'
     yield f"   exact enough runs, or {HOST} attention:\n"
-    run = sample(model, Settings(AUTO), kernels).run.as_data()
+    run = session.runs.data_of(sample(model, Settings(AUTO), session).run)
     row = "   {:20} {:>5}   {:16} {:>7} {:>15}   {}"
     yield row.format("attention", "calls", "ran", "ms", f"{HOST} ms", "error")
     others: dict[str, list[str]] = {}
@@ -135,14 +135,14 @@ def _may_run(name: str) -> bool:
     return name in {one.name for one in declared()} or not backends()[name].machine
 
 
-def _guarded(model: Model, kernels: Kernels, log: list[str]) -> Iterator[str]:
+def _guarded(model: Model, session: Session, log: list[str]) -> Iterator[str]:
     yield f"\n3. The guard. {FAULTY} is named on the node. From step {LOUD_STEP} on, values in block"
     yield f"   {LOUD_BLOCK} are around {LOUDNESS:,.0f}, and float16 ends at 65,504. (The check tries such"
     yield "   values; for this stand-in it left them out.)\n"
     settings = Settings(FAULTY)
-    loose = sample(model, settings, kernels, with_guard=False)
+    loose = sample(model, settings, session, with_guard=False)
     log.clear()
-    sampled = sample(model, settings, kernels)
+    sampled = sample(model, settings, session)
     numbers = " ".join(str(one) for one in range(model.size.blocks))
     yield f"   block    {numbers}   q = {FAULTY}, . = {HOST} attention"
     yield from (_row(attempt) for attempt in sampled.attempts)

@@ -1,7 +1,6 @@
 """Real hosts and real servers for the tests of this folder; skipped by name where one is missing."""
 
 import contextlib
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -93,21 +92,24 @@ def other_wan(attention, tmp_path_factory):
 
 
 @pytest.fixture
-def patch_model(monkeypatch):
-    """patch_model(model, settings) with the kernels of fake_kernels.in_a_model() and no others."""
-    from sagekit.core.attention import guard, report
-    from sagekit.core.attention import model as host_model
-    from sagekit.core.attention.dispatch import Kernels
+def session():
+    """What patched models share, with the kernels of fake_kernels.in_a_model() and no others."""
+    from sagekit.core.session import Session
 
-    kernels = {name: fake_kernels.backend(name, **facts) for name, facts in fake_kernels.in_a_model().items()}
-    monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels(kernels))
+    kernels = fake_kernels.in_a_model().items()
+    return Session({name: fake_kernels.backend(name, **facts) for name, facts in kernels})
+
+
+@pytest.fixture
+def patch_model(session, monkeypatch):
+    """patch_model(model, settings) with that session."""
+    from sagekit.core.attention import guard
+    from sagekit.core.attention.model import patch_model
+
     # The tiny model's steps take milliseconds; samples are made cheap, so that there is time for all of them.
     monkeypatch.setattr(guard, "SAMPLE_SECONDS", 1e-9)
     monkeypatch.setattr(guard.Guard, "took", lambda self, seconds: None)
-    monkeypatch.setattr(guard, "_quarantines", weakref.WeakKeyDictionary())
-    monkeypatch.setattr(report, "_said", set())
-    report._runs.clear()
-    return host_model.patch_model
+    return lambda model, settings: patch_model(model, settings, session)
 
 
 @pytest.fixture
@@ -117,11 +119,10 @@ def compiling(attention, monkeypatch):
 
     import comfy.supported_models  # noqa: F401  It brings every architecture's module.
     import torch
-    from sagekit.core.compile import compiled, model
+    from sagekit.core.compile import compiled
 
     torch._dynamo.reset()
     compiled._models.clear()
-    monkeypatch.setattr(model, "_said", set())
     for module in [one for name, one in sys.modules.items() if name.startswith("comfy.ldm.")]:
         for name in ("optimized_attention", "optimized_attention_masked"):
             if hasattr(module, name):
@@ -131,7 +132,7 @@ def compiling(attention, monkeypatch):
 
 
 @pytest.fixture
-def compile_model(compiling):
+def compile_model(compiling, session):
     """compile_model(model, node_id=None, **settings) with torch's backend "eager".
 
     It traces, guards and caches as inductor does and computes as uncompiled code does.
@@ -139,22 +140,20 @@ def compile_model(compiling):
     from sagekit.core.compile import Settings, patch_model
 
     def patch(model, node_id=None, **settings):
-        return patch_model(model, Settings(**{"backend": "eager", **settings}), node_id)
+        return patch_model(model, Settings(**{"backend": "eager", **settings}), session, node_id)
 
     return patch
 
 
 @pytest.fixture
-def said(compiling, monkeypatch) -> list[str]:
+def said(compiling, session, monkeypatch) -> list[str]:
     """What the compile node says, in order."""
-    from sagekit.core.compile import watch
-
     texts = []
 
     def say(node_id, line, lines=(), **others):
         texts.append("\n".join(lines) or line)
 
-    monkeypatch.setattr(watch.messages, "say", say)
+    monkeypatch.setattr(session.messages, "say", say)
     return texts
 
 

@@ -9,6 +9,8 @@ import pytest
 from sagekit.check import verdicts
 from sagekit.check.verdicts import OK, Verdict
 from sagekit.core.attention import proofs
+from sagekit.core.session import Session
+from sagekit.kernels.families import backends
 
 GPU = "NVIDIA Test GPU"
 
@@ -19,7 +21,7 @@ def running(attention, monkeypatch, tmp_path):
     from aiohttp import web
     from sagekit.app import background
 
-    tried = []
+    tried, session = [], Session(backends())
 
     def check(backends, device, *, wait, progress, found):
         for backend in backends:
@@ -40,13 +42,14 @@ def running(attention, monkeypatch, tmp_path):
         base_path=str(tmp_path),
     )
     monkeypatch.setitem(sys.modules, "folder_paths", folders)
-    monkeypatch.setattr(proofs, "PROOFS", proofs.Proofs())
     monkeypatch.setattr(proofs.check, "check", check)
     monkeypatch.setattr(background, "_gpus", lambda: {GPU: "cuda:0"})
     monkeypatch.setattr(background, "with_gpus_from_torch", lambda environment: environment)
     monkeypatch.setattr(background.time, "sleep", lambda seconds: None)
     return SimpleNamespace(
+        start=lambda: background.start(session),
         background=background,
+        session=session,
         server=server,
         tried=tried,
         web=web,
@@ -66,28 +69,28 @@ async def _serve(running) -> None:
 
 def test_nothing_is_tried_before_the_server_runs(running):
     own = len(running.server.app.on_startup)
-    running.background.start()
+    running.start()
     assert running.tried == [] and len(running.server.app.on_startup) == own + 1
 
 
 def test_it_tries_every_kernel_off_the_main_thread_and_keeps_the_verdicts(running):
-    running.background.start()
+    running.start()
     asyncio.run(_serve(running))
-    assert {name for name, _, _ in running.tried} == set(proofs.backends())
+    assert {name for name, _, _ in running.tried} == set(backends())
     assert {thread for _, _, thread in running.tried} == {"SageKit kernel check"}
     stored, trouble = verdicts.read(running.file)
-    assert trouble == "" and set(stored.of(GPU)) == set(proofs.backends())
+    assert trouble == "" and set(stored.of(GPU)) == set(backends())
 
 
 def test_the_next_start_checks_nothing(running):
-    running.background.start()
+    running.start()
     asyncio.run(_serve(running))
     running.server.app = running.web.Application()
     tried = list(running.tried)
-    proofs.PROOFS.__init__()
-    running.background.start()
+    running.session.proofs = proofs.Proofs()
+    running.start()
     asyncio.run(_serve(running))
-    assert running.tried == tried and set(proofs.PROOFS.of(GPU)) == set(proofs.backends())
+    assert running.tried == tried and set(running.session.proofs.of(GPU)) == set(backends())
 
 
 def test_folders_that_cannot_be_written_down_keep_no_server_from_starting(running, monkeypatch, caplog):
@@ -96,7 +99,7 @@ def test_folders_that_cannot_be_written_down_keep_no_server_from_starting(runnin
 
     monkeypatch.setattr(running.background.layout, "tell", fail)
     caplog.set_level("INFO")
-    running.background.start()
+    running.start()
     asyncio.run(_serve(running))
     assert running.tried and "no such folder" in caplog.text
 
@@ -106,5 +109,5 @@ def test_whatever_fails_in_it_the_pack_is_not_lost(running, monkeypatch, caplog)
         raise RuntimeError("no such folder")
 
     monkeypatch.setattr(running.background, "read_environment", fail)
-    running.background.start()
+    running.start()
     assert "could not be prepared" in caplog.text

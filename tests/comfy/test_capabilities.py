@@ -7,7 +7,6 @@ import types
 
 import pytest
 import torch
-from sagekit.core.attention import model as host_model
 from sagekit.core.attention.dispatch import Kernels
 from sagekit.core.attention.settings import Settings
 from sagekit.host import capabilities
@@ -83,7 +82,7 @@ class _Allocations(TorchDispatchMode):
 _MEASURING = ("bench.py", "accuracy.py", "timing.py", "routes.py")
 
 
-def test_measuring_and_sampling_allocate_nothing_that_a_host_records(wan, patch_model, monkeypatch):
+def test_measuring_and_sampling_allocate_nothing_that_a_host_records(wan, patch_model, monkeypatch, session):
     state = {"paused": 0, "times": 0}
 
     @contextlib.contextmanager
@@ -98,7 +97,7 @@ def test_measuring_and_sampling_allocate_nothing_that_a_host_records(wan, patch_
     monkeypatch.setitem(sys.modules, "comfy.model_prefetch", fake)
     facts = {name: fake_kernels.in_a_model()[name] for name in ("right", "rough")}
     kernels = {name: fake_kernels.backend(name, **some) for name, some in facts.items()}
-    monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels(kernels))
+    session.kernels = Kernels(kernels)
     capabilities._pause.cache_clear()
     try:
         for settings in (Settings("auto", quality="fast"), Settings("rough", quality="fast")):

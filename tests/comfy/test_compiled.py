@@ -3,8 +3,7 @@
 import pytest
 import torch
 from sagekit.check.reference import relative_error
-from sagekit.core.attention import graph, report
-from sagekit.core.attention import model as host_model
+from sagekit.core.attention import graph
 from sagekit.core.attention.settings import Settings
 from sagekit.host import compiled_before
 from support.compiling import sample_at
@@ -14,7 +13,7 @@ BLOCKS = ["diffusion_model.blocks.0", "diffusion_model.blocks.1"]
 
 
 @pytest.fixture
-def compiled(attention, monkeypatch):
+def compiled(attention, monkeypatch, session):
     """compiled(model, **options): the model with the host's wrapper, as its own node sets it."""
     from comfy_api import torch_helpers
     from comfy_extras import nodes_torch_compile as nodes
@@ -30,7 +29,7 @@ def compiled(attention, monkeypatch):
 
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
-    monkeypatch.setattr(host_model, "GRAPHS", compiled_before.Graphs())
+    session.graphs = compiled_before.Graphs()
     yield compile_model
     torch._dynamo.reset()
 
@@ -57,39 +56,39 @@ def graphs() -> int:
     ],
     ids=" ".join,
 )
-def test_compiled_is_as_uncompiled_whatever_was_compiled_before(wan, patch_model, compiled, order):
+def test_compiled_is_as_uncompiled_whatever_was_compiled_before(wan, patch_model, compiled, order, session):
     plain = sample(wan)
     rough = sample(patch_model(wan, Settings("rough")))
     assert relative_error(rough, plain) > 0.005
     for kernel in order:
         model = wan if kernel == "plain" else patch_model(wan, Settings(kernel))
-        report._runs.clear()
+        session.runs.kept.clear()
         latent = sample(compiled(model))
         right = rough if kernel == "rough" else plain
         assert relative_error(latent, right) < 0.001, kernel
         if kernel in ("right", "rough"):
-            (run,) = report.runs()
+            (run,) = session.runs.ended()
             assert run["kernels"] == {kernel: 4 * STEPS} and run["fallbacks"] == {}
 
 
-def test_a_block_is_one_graph_and_another_kernel_compiles_nothing(wan, patch_model, compiled):
+def test_a_block_is_one_graph_and_another_kernel_compiles_nothing(wan, patch_model, compiled, session):
     plain, seen = sample(wan), []
     # fullgraph: a graph break would be an error.
     options = {"backend": "aot_eager", "fullgraph": True, "keys": BLOCKS}
     for kernel in ("right", "rough", "off", "wrong", "right"):
-        report._runs.clear()
+        session.runs.kept.clear()
         latent = sample(compiled(patch_model(wan, Settings(kernel)), **options))
         seen.append(graphs())
         rough = relative_error(latent, plain)
         assert rough > 0.005 if kernel == "rough" else rough < 0.001, kernel
-        (run,) = report.runs()
+        (run,) = session.runs.ended()
         assert run["kernels"] == ({kernel: 4 * STEPS} if kernel in ("right", "rough") else {})
     assert sum(torch._dynamo.utils.counters["graph_break"].values()) == 0
     assert seen == seen[:1] * 5, "every kernel after the first runs in the graphs of the first"
 
 
 def test_a_kernel_that_turns_bad_in_a_graph_is_kept_out_without_another_compile(
-    wan, patch_model, compiled, caplog
+    wan, patch_model, compiled, caplog, session
 ):
     plain = sample(wan)
     options = {"backend": "aot_eager", "fullgraph": True, "keys": BLOCKS}
@@ -98,40 +97,42 @@ def test_a_kernel_that_turns_bad_in_a_graph_is_kept_out_without_another_compile(
     before = graphs()
     assert relative_error(latent, plain) < 0.001
     assert "turning gave NaN or Inf" in caplog.text and "attention call" in caplog.text
-    report._runs.clear()
+    session.runs.kept.clear()
     assert relative_error(sample(model), plain) < 0.001
-    assert report.runs()[0]["fallbacks"] == {"guard": 4 * STEPS} and graphs() == before
+    assert session.runs.ended()[0]["fallbacks"] == {"guard": 4 * STEPS} and graphs() == before
 
 
-def test_a_graph_with_the_patch_in_it_is_right_without_the_patch(wan, patch_model, compiled):
+def test_a_graph_with_the_patch_in_it_is_right_without_the_patch(wan, patch_model, compiled, session):
     """The host's guard filter lets a graph live on for a model that has no patch any more."""
     plain = sample(wan)
     options = {"backend": "aot_eager", "keys": BLOCKS}
     sample(compiled(patch_model(wan, Settings("rough")), **options))
-    report._runs.clear()
+    session.runs.kept.clear()
     assert relative_error(sample(compiled(wan, **options)), plain) < 1e-6
-    assert report.runs() == []
+    assert session.runs.ended() == []
 
 
-def test_blocks_to_keep_exact_are_kept_exact_in_compiled_blocks(wan, patch_model, compiled):
+def test_blocks_to_keep_exact_are_kept_exact_in_compiled_blocks(wan, patch_model, compiled, session):
     if not numbers_blocks():
         pytest.skip("this ComfyUI does not number Wan's blocks")
     settings = Settings("rough", exact_first_blocks=1)
     eager = sample(patch_model(wan, settings))
-    report._runs.clear()
+    session.runs.kept.clear()
     latent = sample(compiled(patch_model(wan, settings), keys=BLOCKS))
     assert relative_error(latent, eager) < 0.001
-    assert report.runs()[0]["kernels"] == {"rough": 2 * STEPS}
+    assert session.runs.ended()[0]["kernels"] == {"rough": 2 * STEPS}
 
 
-def test_a_model_compiled_before_it_had_the_node_is_compiled_once_more(wan, patch_model, compiled, pytorch):
+def test_a_model_compiled_before_it_had_the_node_is_compiled_once_more(
+    wan, patch_model, compiled, pytorch, session
+):
     plain = sample(compiled(wan))
     rough = sample(patch_model(wan, Settings("rough")))
     assert relative_error(rough, plain) > 0.001
     for _ in range(2):
-        report._runs.clear()
+        session.runs.kept.clear()
         assert relative_error(sample(compiled(patch_model(wan, Settings("rough")))), rough) < 0.001
-        (run,) = report.runs()
+        (run,) = session.runs.ended()
         assert (run["kernels"], run["warnings"]) == ({"rough": 4 * STEPS}, [])
         before = graphs()
         assert relative_error(sample(compiled(wan)), plain) < 0.001
@@ -139,27 +140,27 @@ def test_a_model_compiled_before_it_had_the_node_is_compiled_once_more(wan, patc
 
 
 def test_so_it_is_at_every_size_that_it_was_compiled_for_without_the_node(
-    wan, patch_model, compiled, pytorch
+    wan, patch_model, compiled, pytorch, session
 ):
     """A graph for each size, made without the node first: a comparison with and without, as users make it."""
     for size in ((1, 8, 8), (1, 16, 8), (1, 16, 24)):
         sample_at(compiled(wan, dynamic=False), size, 16)
         patched = patch_model(wan, Settings("rough"))
         right = sample_at(patched, size, 16)
-        report._runs.clear()
+        session.runs.kept.clear()
         assert relative_error(sample_at(compiled(patched, dynamic=False), size, 16), right) < 0.001, size
-        assert report.runs()[0]["kernels"] == {"rough": 8}
+        assert session.runs.ended()[0]["kernels"] == {"rough": 8}
 
 
 def test_a_graph_made_without_the_node_is_found_where_only_some_blocks_are_compiled(
-    wan, patch_model, compiled, pytorch
+    wan, patch_model, compiled, pytorch, session
 ):
     sample(compiled(wan, keys=BLOCKS[:1]))
     patched = patch_model(wan, Settings("rough"))
     right = sample(patched)
-    report._runs.clear()
+    session.runs.kept.clear()
     assert relative_error(sample(compiled(patched, keys=BLOCKS[:1])), right) < 0.001
-    assert report.runs()[0]["kernels"] == {"rough": 4 * STEPS}
+    assert session.runs.ended()[0]["kernels"] == {"rough": 4 * STEPS}
 
 
 def test_models_with_the_node_that_take_turns_compile_nothing_anew(
@@ -185,15 +186,17 @@ def test_an_uncompiled_model_leaves_the_graphs_of_others_alone(wan, other_wan, p
     assert graphs() == before
 
 
-def test_blocks_to_keep_exact_are_kept_exact_whatever_was_compiled_before(wan, patch_model, compiled):
+def test_blocks_to_keep_exact_are_kept_exact_whatever_was_compiled_before(
+    wan, patch_model, compiled, session
+):
     if not numbers_blocks():
         pytest.skip("this ComfyUI does not number Wan's blocks")
     for first in (0, 1, 2, 1, 0, 1):
         patched = patch_model(wan, Settings("rough", exact_first_blocks=first))
         right = sample(patched)
-        report._runs.clear()
+        session.runs.kept.clear()
         assert relative_error(sample(compiled(patched, keys=BLOCKS)), right) < 0.001, first
-        (run,) = report.runs()
+        (run,) = session.runs.ended()
         assert run["kernels"].get("rough", 0) == 2 * (2 - first) * STEPS, first
         assert "numbers no blocks" not in str(run["notes"])
 

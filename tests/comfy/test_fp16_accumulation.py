@@ -32,19 +32,24 @@ def restored():
 def fp16(attention, monkeypatch):
     from sagekit.core import fp16_accumulation
 
-    monkeypatch.setattr(fp16_accumulation, "_said", set())
     return fp16_accumulation
 
 
 @pytest.fixture
-def said(fp16, monkeypatch) -> list:
+def patch_fp16(fp16, session):
+    """patch_fp16(model, enabled, node_id=None)"""
+    return lambda model, enabled, node_id=None: fp16.patch_model(model, enabled, session, node_id)
+
+
+@pytest.fixture
+def said(session, monkeypatch) -> list:
     texts = []
 
     def say(node_id, line, lines=(), *, warnings=()):
         text = "\n".join(lines)
         texts.append((node_id, text, [one.code for one in warnings]))
 
-    monkeypatch.setattr(fp16.messages, "say", say)
+    monkeypatch.setattr(session.messages, "say", say)
     return texts
 
 
@@ -71,26 +76,28 @@ def watched():
 
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("before", [True, False])
-def test_the_flag_is_as_asked_in_every_forward_and_as_before_after_it(wan, fp16, watched, enabled, before):
+def test_the_flag_is_as_asked_in_every_forward_and_as_before_after_it(
+    wan, patch_fp16, watched, enabled, before
+):
     MATMUL.allow_fp16_accumulation = before
-    sample(fp16.patch_model(watched(wan), enabled))
+    sample(patch_fp16(watched(wan), enabled))
     assert watched.seen == [enabled] * 2 * STEPS
     assert flag() is before
 
 
-def test_the_model_given_never_sees_it(wan, fp16, watched):
+def test_the_model_given_never_sees_it(wan, patch_fp16, watched):
     model = watched(wan)
-    sample(fp16.patch_model(model, True))
+    sample(patch_fp16(model, True))
     watched.seen.clear()
     sample(model)
     assert watched.seen == [False] * 2 * STEPS
 
 
-def test_previews_between_the_steps_and_what_follows_the_sampling_do_not_see_it(wan, fp16, watched):
+def test_previews_between_the_steps_and_what_follows_the_sampling_do_not_see_it(wan, patch_fp16, watched):
     import comfy.sample
 
     seen = []
-    model, latent = fp16.patch_model(watched(wan), True), torch.zeros(1, 16, 1, 8, 8)
+    model, latent = patch_fp16(watched(wan), True), torch.zeros(1, 16, 1, 8, 8)
     text = [[torch.randn(1, 16, 4096), {}]]
     comfy.sample.sample(
         *(model, comfy.sample.prepare_noise(latent, 1), STEPS, 1.0, "euler", "simple", text, text, latent),
@@ -101,7 +108,7 @@ def test_previews_between_the_steps_and_what_follows_the_sampling_do_not_see_it(
     assert seen == [False] * STEPS and all(watched.seen)
 
 
-def test_a_vae_and_a_text_encoder_that_run_inside_a_sampling_do_not_see_it(wan, fp16, watched):
+def test_a_vae_and_a_text_encoder_that_run_inside_a_sampling_do_not_see_it(wan, patch_fp16, watched):
     import comfy.patcher_extension
 
     seen = []
@@ -120,7 +127,7 @@ def test_a_vae_and_a_text_encoder_that_run_inside_a_sampling_do_not_see_it(wan, 
         return out
 
     vae, text_encoder = Stub(), Stub()
-    model = fp16.patch_model(watched(wan), True)
+    model = patch_fp16(watched(wan), True)
     kind = comfy.patcher_extension.WrappersMP.CALC_COND_BATCH
     model.add_wrapper_with_key(kind, "test", decode_and_encode)
     sample(model)
@@ -129,13 +136,13 @@ def test_a_vae_and_a_text_encoder_that_run_inside_a_sampling_do_not_see_it(wan, 
 
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("ending", [RuntimeError, Stopped, torch.OutOfMemoryError])
-def test_it_is_as_before_after_an_error_and_a_cancel(wan, fp16, watched, ending, before):
+def test_it_is_as_before_after_an_error_and_a_cancel(wan, patch_fp16, watched, ending, before):
     def end():
         raise ending("in the forward")
 
     MATMUL.allow_fp16_accumulation = before
     with pytest.raises(ending):
-        sample(fp16.patch_model(watched(wan, during=end), not before))
+        sample(patch_fp16(watched(wan, during=end), not before))
     assert watched.seen == [not before]
     assert flag() is before
 
@@ -151,7 +158,7 @@ def other_wan(attention, tmp_path_factory):
 
 @pytest.mark.parametrize("ending", [None, Stopped])
 def test_a_model_sampled_inside_the_forward_of_another_has_its_own_and_gives_it_back(
-    wan, other_wan, fp16, watched, ending
+    wan, other_wan, patch_fp16, watched, ending
 ):
     from comfy.patcher_extension import WrappersMP
 
@@ -159,7 +166,7 @@ def test_a_model_sampled_inside_the_forward_of_another_has_its_own_and_gives_it_
         if ending is not None:
             raise ending
 
-    inner, outer = fp16.patch_model(watched(other_wan, during=end), False), fp16.patch_model(wan, True)
+    inner, outer = patch_fp16(watched(other_wan, during=end), False), patch_fp16(wan, True)
     around = []
 
     def run_inner(executor, *args, **kwargs):
@@ -179,7 +186,7 @@ def test_a_model_sampled_inside_the_forward_of_another_has_its_own_and_gives_it_
 @pytest.mark.parametrize(
     ("first", "second"), [(True, None), (True, False), (False, True), (None, None)], ids=str
 )
-def test_two_models_in_one_guider_have_each_their_own(wan, other_wan, fp16, watched, first, second):
+def test_two_models_in_one_guider_have_each_their_own(wan, other_wan, patch_fp16, watched, first, second):
     from comfy_extras import nodes_custom_sampler as nodes
 
     if not hasattr(nodes, "Guider_DualModel"):
@@ -187,7 +194,7 @@ def test_two_models_in_one_guider_have_each_their_own(wan, other_wan, fp16, watc
 
     def patched(model, enabled):
         watching = watched(model)
-        return watching if enabled is None else fp16.patch_model(watching, enabled)
+        return watching if enabled is None else patch_fp16(watching, enabled)
 
     guider = nodes.Guider_DualModel(patched(wan, first), patched(other_wan, second))
     text = [[torch.randn(1, 16, tiny_models.WAN_TEXT_WIDTH), {}]]
@@ -236,17 +243,17 @@ def test_the_first_to_begin_may_be_the_first_to_end(fp16):
     assert flag() is False
 
 
-def test_of_two_nodes_on_one_wire_the_last_counts(wan, fp16, watched):
-    sample(fp16.patch_model(fp16.patch_model(watched(wan), True), False))
+def test_of_two_nodes_on_one_wire_the_last_counts(wan, patch_fp16, watched):
+    sample(patch_fp16(patch_fp16(watched(wan), True), False))
     assert watched.seen == [False] * 2 * STEPS
 
 
-def test_the_latent_is_the_models_own(wan, fp16):
-    assert torch.equal(sample(fp16.patch_model(wan, True)), sample(wan))
+def test_the_latent_is_the_models_own(wan, patch_fp16):
+    assert torch.equal(sample(patch_fp16(wan, True)), sample(wan))
 
 
-def test_a_model_that_it_cannot_help_is_told_why_once(wan, fp16, said, caplog):
-    patched = fp16.patch_model(wan, True, "7")
+def test_a_model_that_it_cannot_help_is_told_why_once(wan, patch_fp16, said, caplog):
+    patched = patch_fp16(wan, True, "7")
     with caplog.at_level(logging.WARNING):
         sample(patched)
         sample(patched)
@@ -258,21 +265,21 @@ def test_a_model_that_it_cannot_help_is_told_why_once(wan, fp16, said, caplog):
     assert caplog.text.count("SageKit") == 1
 
 
-def test_off_says_that_it_is_off(wan, fp16, said):
-    sample(fp16.patch_model(wan, False, "7"))
+def test_off_says_that_it_is_off(wan, patch_fp16, said):
+    sample(patch_fp16(wan, False, "7"))
     assert said == [("7", "FP16 accumulation is off while this model runs", [])]
 
 
 @pytest.mark.parametrize("error", [AttributeError, AssertionError])
 def test_an_old_torch_is_a_warning_with_its_version_and_the_model_runs(
-    wan, fp16, said, caplog, monkeypatch, error
+    wan, fp16, patch_fp16, said, caplog, monkeypatch, error
 ):
     def missing():
         raise error("Unknown attribute allow_fp16_accumulation")
 
     right = sample(wan)
     monkeypatch.setattr(fp16, "_read", missing)
-    patched = fp16.patch_model(wan, True, "7")
+    patched = patch_fp16(wan, True, "7")
     assert torch.equal(sample(patched), right)
     assert f"needs torch 2.7, got {torch.__version__}" in caplog.text
     assert [node_id for node_id, *_ in said] == ["7"]

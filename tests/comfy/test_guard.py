@@ -3,7 +3,6 @@
 import inspect
 import itertools
 import logging
-import weakref
 from dataclasses import replace
 
 import pytest
@@ -25,16 +24,13 @@ CLASSES = 1  # the self- and the cross-attention of the tiny model look alike
 
 
 @pytest.fixture
-def guarded(wan, monkeypatch):
+def guarded(wan, monkeypatch, session):
     """guarded(attend) -> a patched model that runs it as a quantised kernel, and the log of its calls.
 
     The tiny model's steps take milliseconds; samples are made cheap, so that there is time for all of them.
     """
     monkeypatch.setattr(guard, "SAMPLE_SECONDS", 1e-9)
     monkeypatch.setattr(guard.Guard, "took", lambda self, seconds: None)
-    monkeypatch.setattr(guard, "_quarantines", weakref.WeakKeyDictionary())
-    report._runs.clear()
-    monkeypatch.setattr(report, "_said", set())
 
     def make(breaks, on=None, **settings):
         calls = []
@@ -45,8 +41,8 @@ def guarded(wan, monkeypatch):
             return breaks(len(calls) - 1, out)
 
         backend = fake_kernels.backend(attend=attend, kind=QUANTISED)
-        monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels({"fake": backend}))
-        return host_model.patch_model(on or wan, Settings("fake", **settings)), calls
+        session.kernels = Kernels({"fake": backend})
+        return host_model.patch_model(on or wan, Settings("fake", **settings), session), calls
 
     return make
 
@@ -96,10 +92,10 @@ def test_finite_answers_that_are_wrong_are_seen_in_the_same_step(wan, guarded, c
     assert len(calls) == before
 
 
-def test_a_kernel_that_fails_on_the_first_call_of_a_class_never_runs_again(wan, guarded):
+def test_a_kernel_that_fails_on_the_first_call_of_a_class_never_runs_again(wan, guarded, session):
     model, calls = guarded(lambda call, out: with_one(float("nan"))(out))
     assert torch.equal(sample(model), sample(wan))
-    assert len(calls) == CLASSES and report.runs()[0]["fallbacks"] == {"error": CALLS}
+    assert len(calls) == CLASSES and session.runs.ended()[0]["fallbacks"] == {"error": CALLS}
 
 
 def test_errors_that_grow_end_before_they_show(wan, guarded, caplog):
@@ -114,7 +110,7 @@ def test_errors_that_grow_end_before_they_show(wan, guarded, caplog):
     assert len(calls) < 3 * CALLS and relative_error(latent, right) < 0.001
 
 
-def test_what_was_found_is_remembered_and_said_once(wan, guarded, caplog):
+def test_what_was_found_is_remembered_and_said_once(wan, guarded, caplog, session):
     model, calls = guarded(lambda call, out: with_one(float("nan"))(out) if call >= CLASSES else out)
     with caplog.at_level(logging.INFO):
         for _ in range(3):
@@ -123,11 +119,11 @@ def test_what_was_found_is_remembered_and_said_once(wan, guarded, caplog):
     assert caplog.text.count("gave NaN or Inf") == 1 and "did not run" not in caplog.text
     sample(model)
     assert len(calls) == calls_so_far
-    assert report.runs()[-1]["fallbacks"] == {"guard": CALLS}
+    assert session.runs.ended()[-1]["fallbacks"] == {"guard": CALLS}
 
 
 @pytest.mark.parametrize("order", ["lora first", "node first"])
-def test_a_model_with_a_lora_is_guarded_as_one_without(wan, guarded, order):
+def test_a_model_with_a_lora_is_guarded_as_one_without(wan, guarded, order, session):
     right = sample(lora(wan, 1.0, 0))
     assert relative_error(right, sample(wan)) > 0.001
     model, _ = guarded(
@@ -136,22 +132,22 @@ def test_a_model_with_a_lora_is_guarded_as_one_without(wan, guarded, order):
     )
     latent = sample(model if order == "lora first" else lora(model, 1.0, 0))
     assert torch.isfinite(latent).all() and relative_error(latent, right) < 0.02
-    assert "run again with exact attention" in report.runs()[-1]["notes"][0]
+    assert "run again with exact attention" in session.runs.ended()[-1]["notes"][0]
 
 
-def test_a_node_that_runs_again_remembers_what_was_found_of_the_model(wan, guarded):
+def test_a_node_that_runs_again_remembers_what_was_found_of_the_model(wan, guarded, session):
     """As ComfyUI has it run again where a LoRA before it has changed."""
     model, calls = guarded(lambda call, out: with_one(float("nan"))(out) if call >= CLASSES else out)
     sample(model)
     before = len(calls)
-    sample(host_model.patch_model(wan, Settings("fake")))
+    sample(host_model.patch_model(wan, Settings("fake"), session))
     # The first call of a class is checked by itself before its answer is used.
     assert len(calls) == before + CLASSES
-    assert report.runs()[-1]["notes"][0].startswith("fake gave NaN or Inf and runs no more")
+    assert session.runs.ended()[-1]["notes"][0].startswith("fake gave NaN or Inf and runs no more")
 
 
 @pytest.mark.parametrize("wrong", [torch.zeros_like, lambda out: 20 * out, lambda out: out * float("nan")])
-def test_a_step_is_run_again_behind_the_back_of_a_node_that_keeps_answers(wan, guarded, wrong):
+def test_a_step_is_run_again_behind_the_back_of_a_node_that_keeps_answers(wan, guarded, wrong, session):
     """ComfyUI's EasyCache answers with what it kept of the last step where its input has not changed."""
     easycache = pytest.importorskip("comfy_extras.nodes_easycache", reason="this ComfyUI has no EasyCache")
 
@@ -162,12 +158,12 @@ def test_a_step_is_run_again_behind_the_back_of_a_node_that_keeps_answers(wan, g
     right = sample(cached(wan), steps=steps)
     model, _ = guarded(lambda call, out: wrong(out) if call >= 8 else out)
     assert relative_error(sample(cached(model), steps=steps), right) < 1e-4
-    (run,) = report.runs()
+    (run,) = session.runs.ended()
     assert "run again with exact attention" in run["notes"][0] and run["fallbacks"]["guard"] >= 4
 
 
 def test_where_a_step_could_not_be_run_again_it_is_said_so_and_the_model_stays_exact(
-    wan, guarded, monkeypatch
+    wan, guarded, monkeypatch, session
 ):
     """Another pack may keep answers without a wrapper of ComfyUI's, so that nothing can look behind it."""
     original, kept = type(wan.model)._apply_model, {}
@@ -181,7 +177,7 @@ def test_where_a_step_could_not_be_run_again_it_is_said_so_and_the_model_stays_e
     model, calls = guarded(lambda call, out: torch.zeros_like(out) if call >= 8 else out)
     monkeypatch.setattr(type(wan.model), "_apply_model", keeps)
     assert torch.isfinite(sample(model)).all()
-    (note,) = report.runs()[0]["notes"]
+    (note,) = session.runs.ended()[0]["notes"]
     assert "did not let the step be run again" in note
     before = len(calls)
     kept.clear()
@@ -189,7 +185,7 @@ def test_where_a_step_could_not_be_run_again_it_is_said_so_and_the_model_stays_e
     assert len(calls) == before
 
 
-def test_only_the_block_that_fails_is_kept_exact(wan, guarded):
+def test_only_the_block_that_fails_is_kept_exact(wan, guarded, session):
     if not numbers_blocks():
         pytest.skip("this ComfyUI does not number Wan's blocks")
     right, running = sample(wan), []
@@ -200,23 +196,23 @@ def test_only_the_block_that_fails_is_kept_exact(wan, guarded):
     ]
     model, _ = guarded(lambda call, out: with_one(float("nan"))(out) if running[-1] == 1 else out)
     assert relative_error(sample(model), right) < 0.02
-    note = report.runs()[-1]["notes"][0]
+    note = session.runs.ended()[-1]["notes"][0]
     assert "block 1" in note and "block 0" not in note
-    report._runs.clear()
+    session.runs.kept.clear()
     sample(model)
-    assert report.runs()[-1]["kernels"] == {"fake": CALLS // 2}
-    assert report.runs()[-1]["fallbacks"] == {"guard": CALLS // 2}
+    assert session.runs.ended()[-1]["kernels"] == {"fake": CALLS // 2}
+    assert session.runs.ended()[-1]["fallbacks"] == {"guard": CALLS // 2}
     for hook in hooks:
         hook.remove()
 
 
-def test_a_kernel_that_is_right_costs_no_second_forward(wan, guarded):
+def test_a_kernel_that_is_right_costs_no_second_forward(wan, guarded, session):
     model, calls = guarded(lambda call, out: out)
     sample(model)
-    assert len(calls) == CALLS and report.runs()[0]["notes"] == []
+    assert len(calls) == CALLS and session.runs.ended()[0]["notes"] == []
 
 
-def test_kernels_that_fail_only_together_leave_the_model_exact(wan, guarded, monkeypatch):
+def test_kernels_that_fail_only_together_leave_the_model_exact(wan, guarded, monkeypatch, session):
     """Finite call by call, and too much for the model all the same."""
     base_model = type(wan.model)
     original, forwards = base_model._apply_model, itertools.count()
@@ -231,13 +227,13 @@ def test_kernels_that_fail_only_together_leave_the_model_exact(wan, guarded, mon
     forwards = itertools.count(STEPS)
     latent = sample(model)
     assert torch.isfinite(latent).all() and relative_error(latent, right) < 0.02
-    assert "together" in report.runs()[-1]["notes"][0]
+    assert "together" in session.runs.ended()[-1]["notes"][0]
     before = len(calls)
     sample(model)
     assert len(calls) == before
 
 
-def test_a_model_that_is_black_by_itself_is_run_twice_only_once(wan, guarded, monkeypatch):
+def test_a_model_that_is_black_by_itself_is_run_twice_only_once(wan, guarded, monkeypatch, session):
     forwards = []
     base_model = type(wan.model)
     original = base_model._apply_model
@@ -250,16 +246,16 @@ def test_a_model_that_is_black_by_itself_is_run_twice_only_once(wan, guarded, mo
     model, _ = guarded(lambda call, out: out)
     sample(model)
     assert len(forwards) == STEPS + 1
-    assert "not a kernel's doing" in report.runs()[-1]["notes"][0]
+    assert "not a kernel's doing" in session.runs.ended()[-1]["notes"][0]
 
 
-def test_off_and_exact_kernels_are_not_watched(wan, monkeypatch):
+def test_off_and_exact_kernels_are_not_watched(wan, monkeypatch, session):
     looked = []
     monkeypatch.setattr(guard.Guard, "look", lambda *arguments: looked.append(1) or True)
     backend = fake_kernels.backend("right")
-    monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: Kernels({"right": backend}))
+    session.kernels = Kernels({"right": backend})
     for kernel in ("right", "off", "auto"):
-        sample(host_model.patch_model(wan, Settings(kernel)))
+        sample(host_model.patch_model(wan, Settings(kernel), session))
     assert looked == []
 
 
@@ -314,12 +310,14 @@ def test_is_finite(tensor, finite):
 
 
 class Clock:
-    """Stands for the module time: goes only as far as it is moved, however busy the machine is."""
+    """Goes only as far as it is moved, however busy the machine is."""
 
     now = 0.0
 
     def perf_counter(self) -> float:
         return self.now
+
+    time = monotonic = perf_counter
 
 
 def forwards(
@@ -340,11 +338,10 @@ def forwards(
 @pytest.mark.parametrize("took", [0.0001, 0.0007])
 @pytest.mark.parametrize(("seconds", "calls"), [(10.0, 80), (1.0, 80), (0.3, 40), (0.04, 140), (0.004, 140)])
 def test_samples_take_no_more_of_a_step_than_their_share_and_come_to_every_call(
-    monkeypatch, seconds, calls, took
+    session, seconds, calls, took
 ):
     clock = Clock()
-    monkeypatch.setattr(guard, "time", clock)
-    one = guard.Guard(report.Report(Settings("fake")), 0.05)
+    one = guard.Guard(report.Report(Settings("fake"), session.runs), 0.05, guard.Quarantine(), clock)
     first, *later = forwards(one, clock, seconds, calls, 2000, took)
     assert first == list(range(calls))
     price = max(guard.SAMPLE_SECONDS, took)

@@ -5,8 +5,6 @@ import functools
 import pytest
 import torch
 from sagekit.check.reference import relative_error
-from sagekit.core.attention import model as host_model
-from sagekit.core.attention import report, routes
 from sagekit.core.attention.dispatch import Kernels
 from sagekit.core.attention.settings import Settings
 from sagekit.host import others
@@ -60,7 +58,7 @@ def test_switched_off_our_node_leaves_the_other_one_all_calls(wan, patch_model, 
     assert sage.calls == 2 * CALLS
 
 
-def test_a_step_that_is_run_again_passes_it_by(wan, patch_model, sage):
+def test_a_step_that_is_run_again_passes_it_by(wan, patch_model, sage, session):
     """The kernel turns to NaN in the middle: what follows is exact, and none of it the other pack's."""
     from support import fake_kernels
 
@@ -69,7 +67,7 @@ def test_a_step_that_is_run_again_passes_it_by(wan, patch_model, sage):
     latent = sample(patch_model(sage.patch(wan), Settings("turning")))
     assert sage.calls == 0 and relative_error(latent, plain) < 0.001
     assert turning.left == 6  # A kernel of its own, not the one that ran here.
-    assert "run again with exact attention" in report.runs()[0]["notes"][0]
+    assert "run again with exact attention" in session.runs.ended()[0]["notes"][0]
 
 
 def test_one_that_is_not_known_to_quantise_keeps_calls_that_must_be_exact(wan, patch_model):
@@ -117,13 +115,10 @@ def test_a_quantised_override_is_known_by_its_name_and_by_what_it_holds(override
     assert others.quantises(override) is quantised
 
 
-def test_a_kernel_is_timed_against_whoever_would_run_the_call(wan, patch_model, sage, monkeypatch):
+def test_a_kernel_is_timed_against_whoever_would_run_the_call(wan, patch_model, sage, monkeypatch, session):
     from support import fake_kernels
 
-    only = Kernels({"right": fake_kernels.backend("right")})
-    times = routes.Times()
-    monkeypatch.setattr(routes, "TIMES", times)
-    monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: only)
+    session.kernels = Kernels({"right": fake_kernels.backend("right")})
     sample(patch_model(sage.patch(wan), Settings("auto")))
-    ((found,),) = [calls.values() for calls in times.newest(9).values()]
+    ((found,),) = [calls.values() for calls in session.times.newest(9).values()]
     assert any(name.startswith("override ") and "attention_override_sage" in name for name in found)

@@ -7,14 +7,13 @@ import weakref
 import pytest
 import torch
 from sagekit.check.reference import relative_error
-from sagekit.core.attention import report
 from sagekit.core.attention.settings import Settings
 from support.sampling import STEPS, numbers_blocks, sample
 
 
-def test_a_kernel_that_is_right_gives_the_models_own_latent(wan, patch_model):
+def test_a_kernel_that_is_right_gives_the_models_own_latent(wan, patch_model, session):
     assert relative_error(sample(patch_model(wan, Settings("right"))), sample(wan)) < 0.001
-    (run,) = report.runs()
+    (run,) = session.runs.ended()
     assert run["kernels"] == {"right": 4 * STEPS} and run["model"] == "WAN21" and run["fallbacks"] == {}
 
 
@@ -23,12 +22,12 @@ def test_a_kernel_that_is_rough_shows(wan, patch_model):
 
 
 def test_a_kernel_that_is_wrong_on_the_models_own_calls_never_runs_though_it_is_named(
-    wan, patch_model, caplog
+    wan, patch_model, caplog, session
 ):
     with caplog.at_level(logging.INFO):
         latent = sample(patch_model(wan, Settings("wrong")))
     assert torch.equal(latent, sample(wan))
-    assert report.runs()[0]["fallbacks"] == {"error": 4 * STEPS}
+    assert session.runs.ended()[0]["fallbacks"] == {"error": 4 * STEPS}
     assert "wrong did not run (error: needs an error of 0.05 at most, got 1)" in caplog.text
 
 
@@ -45,11 +44,11 @@ def test_the_model_given_and_its_options_stay_as_they_were(wan, patch_model):
     assert torch.equal(sample(wan), right)
 
 
-def test_the_last_node_on_the_wire_wins(wan, patch_model):
+def test_the_last_node_on_the_wire_wins(wan, patch_model, session):
     right = sample(wan)
     twice = patch_model(patch_model(wan, Settings("rough")), Settings("right"))
     assert relative_error(sample(twice), right) < 0.001
-    assert [run["kernel"] for run in report.runs()] == ["right"]
+    assert [run["kernel"] for run in session.runs.ended()] == ["right"]
     off = patch_model(patch_model(wan, Settings("rough")), Settings("off"))
     assert torch.equal(sample(off), right)
 
@@ -80,12 +79,12 @@ def test_another_packs_override_is_kept_for_what_we_do_not_take(wan, patch_model
         ({"exact_first_blocks": 1, "exact_last_blocks": 1}, 0),
     ],
 )
-def test_steps_and_blocks_outside_the_range_stay_exact(wan, patch_model, limits, quantised):
+def test_steps_and_blocks_outside_the_range_stay_exact(wan, patch_model, limits, quantised, session):
     if not numbers_blocks() and ("exact_first_blocks" in limits or "exact_last_blocks" in limits):
         pytest.skip("this ComfyUI does not number Wan's blocks")
     steps = [step.item() for step in _sigmas(wan)]
     sample(patch_model(wan, Settings("rough", **limits)))
-    (run,) = report.runs()
+    (run,) = session.runs.ended()
     assert run["kernels"].get("rough", 0) == quantised, steps
     assert sum(run["fallbacks"].values()) == 4 * STEPS - quantised
     if not quantised:
@@ -98,27 +97,27 @@ def _sigmas(model):
     return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", STEPS)
 
 
-def test_two_models_keep_their_own_settings_and_counts(wan, patch_model):
+def test_two_models_keep_their_own_settings_and_counts(wan, patch_model, session):
     one, other = patch_model(wan, Settings("rough")), patch_model(wan, Settings("right"))
     alone = sample(one), sample(other)
-    report._runs.clear()
+    session.runs.kept.clear()
     together = sample(one), sample(other)
     assert all(torch.equal(*pair) for pair in zip(alone, together, strict=True))
-    assert [run["kernels"] for run in report.runs()] == [{"rough": 4 * STEPS}, {"right": 4 * STEPS}]
+    assert [run["kernels"] for run in session.runs.ended()] == [{"rough": 4 * STEPS}, {"right": 4 * STEPS}]
 
 
-def test_a_clone_made_later_is_patched_as_well(wan, patch_model):
+def test_a_clone_made_later_is_patched_as_well(wan, patch_model, session):
     sample(patch_model(wan, Settings("right")).clone())
-    assert report.runs()[0]["kernels"] == {"right": 4 * STEPS}
+    assert session.runs.ended()[0]["kernels"] == {"right": 4 * STEPS}
 
 
-def test_a_run_that_ends_in_an_error_or_a_cancel_is_closed_and_told(wan, patch_model, caplog):
+def test_a_run_that_ends_in_an_error_or_a_cancel_is_closed_and_told(wan, patch_model, caplog, session):
     with caplog.at_level(logging.INFO), pytest.raises(KeyboardInterrupt):
         sample(patch_model(wan, Settings("stopping")))
-    assert len(report.runs()) == 1 and caplog.text.count("SageKit:") == 1
+    assert len(session.runs.ended()) == 1 and caplog.text.count("SageKit:") == 1
 
 
-def test_a_cancel_is_told_from_an_error_and_how_far_the_run_came(wan, patch_model):
+def test_a_cancel_is_told_from_an_error_and_how_far_the_run_came(wan, patch_model, session):
     from comfy import model_management
 
     def stopped_by(error):
@@ -130,7 +129,7 @@ def test_a_cancel_is_told_from_an_error_and_how_far_the_run_came(wan, patch_mode
         patched.set_model_unet_function_wrapper(run)
         with pytest.raises(type(error)):
             sample(patched)
-        return report.runs()[-1]
+        return session.runs.ended()[-1]
 
     cancelled = stopped_by(model_management.InterruptProcessingException())
     assert (cancelled["state"], cancelled["line"]) == ("cancelled", "cancelled after 4 calls")
@@ -154,9 +153,9 @@ def test_a_run_costs_at_most_three_log_lines_whatever_happens(wan, patch_model, 
     assert len(lines) <= 3 and "sage9-from-the-future did not run" in "".join(lines)
 
 
-def test_a_node_that_replaces_our_override_leaves_patch_not_reached(wan, patch_model):
+def test_a_node_that_replaces_our_override_leaves_patch_not_reached(wan, patch_model, session):
     patched = patch_model(wan, Settings("right")).clone()
     replaced = lambda func, *args, **kwargs: func(*args, **kwargs)  # noqa: E731
     patched.model_options["transformer_options"]["optimized_attention_override"] = replaced
     sample(patched)
-    assert "patch not reached" in report.runs()[0]["summary"]
+    assert "patch not reached" in session.runs.ended()[0]["summary"]

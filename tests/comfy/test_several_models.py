@@ -8,7 +8,6 @@ from collections import Counter
 import pytest
 import torch
 from sagekit.check.reference import relative_error
-from sagekit.core.attention import report
 from sagekit.core.attention.settings import Settings
 from support import tiny_models
 from support.compiling import dual_guider, dual_guider_sample, guided
@@ -42,28 +41,30 @@ def each_with_its_own_options(first, second):
 
 
 @pytest.mark.parametrize("kernels", [(ROUGH, RIGHT), (RIGHT, ROUGH), (ROUGH, OFF), (ROUGH, None)])
-def test_each_model_of_one_guider_runs_by_its_own_node(wan, other_wan, patch_model, kernels):
+def test_each_model_of_one_guider_runs_by_its_own_node(wan, other_wan, patch_model, kernels, session):
     first, second = (
         patch_model(model, settings) if settings else model
         for model, settings in zip((wan, other_wan), kernels, strict=True)
     )
     plain = dual_guider_sample(wan, other_wan)
     latent = dual_guider_sample(first, second)
-    counts = {run["kernel"]: sum((run["kernels"] | run["fallbacks"]).values()) for run in report.runs()}
+    counts = {
+        run["kernel"]: sum((run["kernels"] | run["fallbacks"]).values()) for run in session.runs.ended()
+    }
     assert counts == {settings.kernel: CALLS for settings in kernels if settings}
     assert torch.equal(latent, each_with_its_own_options(first, second))
     assert relative_error(latent, plain) > 0.001
 
 
-def test_a_node_on_the_second_model_alone_says_that_no_call_reached_it(wan, other_wan, patch_model):
+def test_a_node_on_the_second_model_alone_says_that_no_call_reached_it(wan, other_wan, patch_model, session):
     """ComfyUI's guider hands the second model the options of the first, where no node of ours stands."""
     latent = dual_guider_sample(wan, patch_model(other_wan, ROUGH))
     assert torch.equal(latent, dual_guider_sample(wan, other_wan))
-    (run,) = report.runs()
+    (run,) = session.runs.ended()
     assert [one["code"] for one in run["warnings"]] == ["not-reached"]
 
 
-def test_branches_of_one_base_and_their_order_do_not_change_each_other(wan, patch_model):
+def test_branches_of_one_base_and_their_order_do_not_change_each_other(wan, patch_model, session):
     rough, right = patch_model(wan, ROUGH), patch_model(wan, RIGHT)
     alone = sample(rough), sample(right), sample(wan)
     assert relative_error(alone[0], alone[2]) > 0.001
@@ -71,7 +72,7 @@ def test_branches_of_one_base_and_their_order_do_not_change_each_other(wan, patc
         assert torch.equal(sample(right), alone[1])
         assert torch.equal(sample(wan), alone[2])
         assert torch.equal(sample(rough), alone[0])
-    kinds = [(run["kernel"], sum(run["kernels"].values())) for run in report.runs()]
+    kinds = [(run["kernel"], sum(run["kernels"].values())) for run in session.runs.ended()]
     assert kinds == [("rough", CALLS), ("right", CALLS), *[("right", CALLS), ("rough", CALLS)] * 2]
 
 
@@ -93,7 +94,7 @@ def test_nothing_is_kept_of_two_models_that_are_dropped(wan, other_wan, patch_mo
     assert [patch() for patch in patches] == [None, None]
 
 
-def test_the_memory_of_a_model_returns_when_it_is_dropped(wan, patch_model, tmp_path):
+def test_the_memory_of_a_model_returns_when_it_is_dropped(wan, patch_model, tmp_path, session):
     """Its weights are held by nobody of ours: no patch, no graph, no quarantine, no report."""
     import comfy.model_management
     import comfy.sd
@@ -101,7 +102,7 @@ def test_the_memory_of_a_model_returns_when_it_is_dropped(wan, patch_model, tmp_
 
     file, _ = tiny_models.write(tmp_path)
     model = comfy.sd.load_diffusion_model(str(file))
-    rough = compiling.patch_model(patch_model(model, ROUGH), compiling.Settings(backend="eager"))
+    rough = compiling.patch_model(patch_model(model, ROUGH), compiling.Settings(backend="eager"), session)
     for one in (rough, patch_model(model, Settings("turning"))):
         sample(one)
     weights = [weakref.ref(weight) for weight in model.model.parameters()]
@@ -132,19 +133,21 @@ def cfg_sample(model):
 
 
 @pytest.mark.parametrize("settings", [RIGHT, ROUGH, OFF], ids=lambda settings: settings.kernel)
-def test_clones_on_two_devices_run_by_the_node_of_their_base(wan, patch_model, two_devices, settings):
+def test_clones_on_two_devices_run_by_the_node_of_their_base(
+    wan, patch_model, two_devices, settings, session
+):
     patched = patch_model(wan, settings)
     alone, plain = cfg_sample(patched), cfg_sample(wan)
-    report._runs.clear()
+    session.runs.kept.clear()
     latent = cfg_sample(two_devices(patched))
     assert relative_error(latent, alone) < 0.001
     assert (relative_error(latent, plain) > 0.001) == (settings is ROUGH)
-    (run,) = report.runs()
+    (run,) = session.runs.ended()
     # The prompt on one device, the negative prompt on the other.
     assert sum((run["kernels"] | run["fallbacks"]).values()) == 2 * CALLS
 
 
-def test_each_devices_thread_is_guarded_by_itself(wan, patch_model, two_devices, monkeypatch):
+def test_each_devices_thread_is_guarded_by_itself(wan, patch_model, two_devices, monkeypatch, session):
     """A kernel that gives NaN on one device only: the other's half stays, and the latent is finite."""
     from sagekit.core.attention import override
 
@@ -162,5 +165,5 @@ def test_each_devices_thread_is_guarded_by_itself(wan, patch_model, two_devices,
     latent = cfg_sample(patched)
     assert len(calls) == 2
     assert torch.isfinite(latent).all() and relative_error(latent, right) < 0.05
-    (told,) = report.runs()
+    (told,) = session.runs.ended()
     assert [one["code"] for one in told["warnings"]] == ["guard"]

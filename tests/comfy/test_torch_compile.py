@@ -13,7 +13,6 @@ import weakref
 import pytest
 import torch
 from sagekit.check.reference import relative_error
-from sagekit.core.attention import report
 from sagekit.core.attention.settings import Settings as Sage
 from sagekit.core.compile.settings import Settings
 from support import tiny_models
@@ -28,11 +27,11 @@ def test_the_latent_is_that_of_the_uncompiled_model_and_blocks_share_a_graph(wan
     assert said[-1].startswith("2 blocks compiled: 1 graph in ")
 
 
-def test_with_the_attention_node_a_block_is_still_one_graph(wan, compile_model, patch_model):
+def test_with_the_attention_node_a_block_is_still_one_graph(wan, compile_model, patch_model, session):
     before = graphs()
     sample(compile_model(patch_model(wan, Sage("right")), fullgraph=True))
     assert graphs() == before + 1
-    assert report.runs()[-1]["kernels"] == {"right": 4 * STEPS}
+    assert session.runs.ended()[-1]["kernels"] == {"right": 4 * STEPS}
 
 
 def test_a_run_after_it_compiles_nothing_and_says_so(wan, compile_model, said):
@@ -66,7 +65,7 @@ def test_five_sizes_and_three_prompt_lengths_take_few_graphs_and_the_second_time
 @pytest.mark.parametrize("sage", [None, "before", "after"])
 @pytest.mark.parametrize("order", ["lora first", "compile first"])
 def test_loras_count_in_any_order_of_nodes_and_their_strength_compiles_nothing(
-    wan, compile_model, patch_model, order, sage
+    wan, compile_model, patch_model, order, sage, session
 ):
     def build(strengths, compiles):
         model = wan
@@ -88,7 +87,7 @@ def test_loras_count_in_any_order_of_nodes_and_their_strength_compiles_nothing(
     assert graphs() == before
     assert all(relative_error(one, latents[0]) > 1e-3 for one in latents[1:])
     if sage:
-        assert report.runs()[-1]["kernels"] == {"right": 4 * STEPS}
+        assert session.runs.ended()[-1]["kernels"] == {"right": 4 * STEPS}
 
 
 def test_in_inference_mode_as_comfyui_runs_nodes_a_lora_compiles_nothing_either(compile_model, tmp_path):

@@ -7,7 +7,6 @@ import shutil
 import pytest
 import torch
 from sagekit.check.reference import relative_error
-from sagekit.core.attention import report
 from sagekit.core.attention.settings import Settings as Sage
 from support.compiling import lora
 from support.sampling import sample
@@ -18,11 +17,11 @@ FLOAT32 = 1e-5
 
 
 @pytest.fixture
-def start(attention, monkeypatch, tmp_path):
+def start(attention, session, monkeypatch, tmp_path):
     """start(model) -> its latent, compiled as after a start of ComfyUI, and what the node said last."""
     import comfy.ldm.wan.model
     import folder_paths
-    from sagekit.core.compile import Settings, compiled, patch_model, watch
+    from sagekit.core.compile import Settings, compiled, patch_model
     from torch._inductor.utils import clear_inductor_caches
 
     if shutil.which("g++") is None and shutil.which("clang++") is None:
@@ -32,7 +31,7 @@ def start(attention, monkeypatch, tmp_path):
     def say(node_id, line, lines=(), **others):
         said.append("\n".join(lines) or line)
 
-    monkeypatch.setattr(watch.messages, "say", say)
+    monkeypatch.setattr(session.messages, "say", say)
     monkeypatch.setattr(comfy.ldm.wan.model, "optimized_attention", attention.attention_pytorch)
     monkeypatch.setattr(folder_paths, "get_user_directory", lambda: str(tmp_path))
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
@@ -43,7 +42,7 @@ def start(attention, monkeypatch, tmp_path):
         torch._dynamo.reset()
         clear_inductor_caches()
         compiled._models.clear()
-        latent = sample(patch_model(given, Settings(**settings)))
+        latent = sample(patch_model(given, Settings(**settings), session))
         return latent, next(text for text in reversed(said) if "compiled" in text)
 
     yield run
@@ -125,7 +124,7 @@ def test_a_missing_compiler_is_found_before_anything_is_compiled(wan, start, mon
 
 
 def test_flux_with_the_attention_node_turns_q_and_k_in_its_own_graph_and_keeps_that_on_disk(
-    start, attention, patch_model, monkeypatch
+    start, attention, patch_model, monkeypatch, session
 ):
     import comfy.ldm.flux.math as flux
     from sagekit.core.compile import rope
@@ -150,4 +149,4 @@ def test_flux_with_the_attention_node_turns_q_and_k_in_its_own_graph_and_keeps_t
         assert text.startswith("5 blocks compiled: 2 graphs in ")
         assert ("2 from the cache on disk" in text) == again
         assert taken == [1, 1]
-        assert set(report.runs()[-1]["kernels"]) == {"right"}
+        assert set(session.runs.ended()[-1]["kernels"]) == {"right"}

@@ -40,20 +40,17 @@ def wan(load_wan):
 
 
 @pytest.fixture
-def patch_model(attention, monkeypatch):
-    """patch_model(model, settings) with the kernels of this machine, and no check before they are used."""
-    import weakref
-
-    from sagekit.core.attention import guard, report, routes
-    from sagekit.core.attention import model as host_model
-    from sagekit.core.attention.dispatch import Kernels
+def session():
+    """What patched models share: the kernels of this machine, and no check before they are used."""
+    from sagekit.core.session import Session
     from sagekit.kernels.families import backends
 
-    kernels = Kernels(backends())
-    monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: kernels)
-    monkeypatch.setattr(guard, "_quarantines", weakref.WeakKeyDictionary())
-    monkeypatch.setattr(routes, "TIMES", routes.Times())
-    monkeypatch.setattr(host_model, "TIMES", routes.TIMES)
-    monkeypatch.setattr(report, "_said", set())
-    report._runs.clear()
-    return host_model.patch_model
+    return Session(backends(), unproven=lambda backend, gpu: None)
+
+
+@pytest.fixture
+def patch_model(attention, session):
+    """patch_model(model, settings) with that session."""
+    from sagekit.core.attention.model import patch_model
+
+    return lambda model, settings: patch_model(model, settings, session)

@@ -40,16 +40,15 @@ def test_its_declared_tolerance_is_not_idle(probe, name):
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_the_patch_runs_it_where_the_host_has_the_right_answer(attention, name):
+def test_the_patch_runs_it_where_the_host_has_the_right_answer(attention, name, session):
     """Through the host's own call, in both layouts, against the host's own attention."""
-    from sagekit.core.attention.dispatch import Kernels
-    from sagekit.core.attention.override import make_override
+    from sagekit.core.attention.override import Override
     from sagekit.core.attention.patch import PATCH_KEY, Patch
     from sagekit.core.attention.settings import Settings
 
-    patch = Patch(Settings(name), Kernels(backends()))
+    patch = Patch(Settings(name), session)
     patch.report.begin("test")
-    options = {"optimized_attention_override": make_override(patch, None), PATCH_KEY: patch}
+    options = {"optimized_attention_override": Override(patch), PATCH_KEY: patch}
     for skip_reshape in (False, True):
         shape = (2, 8, 1024, 64) if skip_reshape else (2, 1024, 8 * 64)
         q, k, v = (torch.randn(shape, device="cuda", dtype=torch.bfloat16) for _ in range(3))

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 from sagekit.check.reference import relative_error
-from sagekit.core.attention import report
 from sagekit.core.attention.settings import Settings
 from sagekit.kernels.families import backends
 from support.compiling import sample_at
@@ -33,11 +32,11 @@ def run(model) -> "torch.Tensor":
 
 
 @pytest.mark.parametrize("name", [*HERE, "auto"])
-def test_a_kernel_takes_the_calls_of_a_model_and_its_latent_is_near_plains(wan, patch_model, name):
+def test_a_kernel_takes_the_calls_of_a_model_and_its_latent_is_near_plains(wan, patch_model, name, session):
     plain = run(wan)
     latent = run(patch_model(wan, Settings(name)))
     assert torch.isfinite(latent).all() and relative_error(latent, plain) < CLOSE
-    (told,) = report.runs()
+    (told,) = session.runs.ended()
     assert sum((told["kernels"] | told["fallbacks"]).values()) == CALLS
     if name != "auto":
         assert told["kernels"] == {name: CALLS}
@@ -47,7 +46,7 @@ def test_a_kernel_takes_the_calls_of_a_model_and_its_latent_is_near_plains(wan, 
 @pytest.mark.parametrize("kernel", ["auto", *[name for name in HERE if not backends()[name].exact]])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_all_three_nodes_together_are_near_plain_and_leave_torch_as_it_was(
-    load_wan, patch_model, kernel, dtype
+    load_wan, patch_model, kernel, dtype, session
 ):
     from sagekit.core import compile as compiling
     from sagekit.core import fp16_accumulation
@@ -56,12 +55,12 @@ def test_all_three_nodes_together_are_near_plain_and_leave_torch_as_it_was(
     plain = run(model)
     before = torch.backends.cuda.matmul.allow_fp16_accumulation
     patched = patch_model(model, Settings(kernel))
-    patched = compiling.patch_model(patched, compiling.Settings())
-    patched = fp16_accumulation.patch_model(patched, True)
+    patched = compiling.patch_model(patched, compiling.Settings(), session)
+    patched = fp16_accumulation.patch_model(patched, True, session)
     latent = run(patched)
     assert torch.isfinite(latent).all() and relative_error(latent, plain) < CLOSE
     assert torch.backends.cuda.matmul.allow_fp16_accumulation == before
-    (told,) = report.runs()
+    (told,) = session.runs.ended()
     assert sum((told["kernels"] | told["fallbacks"]).values()) == CALLS
     if kernel != "auto":
         assert told["kernels"] == {kernel: CALLS}
@@ -90,11 +89,10 @@ def enlarge_v(wan):
 
 @pytest.mark.skipif(SAGE1 not in HERE, reason="sageattention 1 is not installed, or does not run on this GPU")
 def test_values_past_float16_turn_sageattention_1_to_nan_and_the_latent_is_that_of_exact_attention(
-    wan, patch_model, enlarge_v, monkeypatch
+    wan, patch_model, enlarge_v, monkeypatch, session
 ):
     """The kernel as its package has it, which casts v to float16; as it is declared here, v is scaled."""
     from sageattention import sageattn
-    from sagekit.core.attention import model as host_model
     from sagekit.core.attention.dispatch import Kernels
     from sagekit.kernels.backend import Kernel
 
@@ -105,19 +103,21 @@ def test_values_past_float16_turn_sageattention_1_to_nan_and_the_latent_is_that_
     right = run(wan)
     declared = patch_model(wan, Settings(SAGE1))
     bare = Kernels({SAGE1: replace(backends()[SAGE1], load=lambda: Kernel(attend))})
-    monkeypatch.setattr(host_model, "kernels_of_this_process", lambda: bare)
+    session.kernels = bare
     bare = patch_model(wan, Settings(SAGE1))
     for model in (declared, bare):
         assert relative_error(run(model), right) < CLOSE
-        assert report.runs()[-1]["kernels"] == {SAGE1: CALLS} and report.runs()[-1]["notes"] == []
+        assert (
+            session.runs.ended()[-1]["kernels"] == {SAGE1: CALLS} and session.runs.ended()[-1]["notes"] == []
+        )
     enlarge_v()
     assert torch.equal(run(wan), right)
     assert relative_error(run(declared), right) < CLOSE
-    assert report.runs()[-1]["kernels"] == {SAGE1: CALLS} and report.runs()[-1]["notes"] == []
+    assert session.runs.ended()[-1]["kernels"] == {SAGE1: CALLS} and session.runs.ended()[-1]["notes"] == []
     latent = run(bare)
     assert torch.isfinite(latent).all() and relative_error(latent, right) < CLOSE
-    (note,) = report.runs()[-1]["notes"]
+    (note,) = session.runs.ended()[-1]["notes"]
     assert "gave NaN or Inf" in note and "block 1" in note and "run again with exact attention" in note
     assert relative_error(run(bare), right) < CLOSE
     # Only the block where it failed lost the kernel.
-    assert report.runs()[-1]["kernels"] == {SAGE1: CALLS // 2}
+    assert session.runs.ended()[-1]["kernels"] == {SAGE1: CALLS // 2}

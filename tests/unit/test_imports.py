@@ -258,41 +258,38 @@ def test_a_flag_whose_package_does_not_import_is_broken_and_its_kernel_not_tried
 
 
 @pytest.fixture
-def act(monkeypatch, tmp_path, forgotten):
-    """act(verdicts, acts, *flags) -> the options of ComfyUI afterwards, with nothing of it left behind."""
+def act(tmp_path, forgotten):
+    """act(verdicts, acts, *flags) -> (the start, ComfyUI's options), with nothing left behind."""
     from types import SimpleNamespace
-
-    monkeypatch.setattr(startup, "kept_out", {})
-    monkeypatch.setattr(startup, "cleared", {})
-    monkeypatch.setattr(startup, "guard", None)
 
     def run(found: dict[str, Verdict], acts: bool = True, *flags: str):
         args = SimpleNamespace(**dict.fromkeys(flags, True))
         by_flag = {imports.HOST_IMPORTS[name].flag: one for name, one in found.items()}
         broken = startup.Broken(found, {flag: by_flag[flag] for flag in flags if flag in by_flag})
-        startup.Start(args, Environment(), tmp_path, acts).act_on(broken, imports.HOST_IMPORTS)
-        return args
+        start = startup.Start(args, Environment(), tmp_path, acts)
+        start.act_on(broken, imports.HOST_IMPORTS)
+        return start, args
 
     return run
 
 
 def test_what_crashed_is_barred_and_what_raised_is_let_in_behind_the_guard(act, packages, caplog):
     packages({"flash_attn": "nothing", "sageattention": "OSError"})
-    act({"xformers": Verdict(CRASHED), "sageattention": Verdict(NOT_IMPORTABLE, None, "OSError")})
-    assert sys.modules["xformers"] is None and set(startup.kept_out) == {"xformers"}
+    start, _ = act({"xformers": Verdict(CRASHED), "sageattention": Verdict(NOT_IMPORTABLE, None, "OSError")})
+    assert sys.modules["xformers"] is None and set(start.kept_out) == {"xformers"}
     with pytest.raises(ImportError):
         import sageattention  # noqa: F401
-    assert set(startup.kept_out) == {"xformers", "sageattention"}
+    assert set(start.kept_out) == {"xformers", "sageattention"}
     assert caplog.text.count("the package sageattention cannot be imported here") == 1
     import flash_attn  # noqa: F401
 
 
 def test_what_raised_and_has_been_mended_since_is_let_in_and_nothing_is_said(act, packages, caplog):
     packages({"sageattention": "nothing"})
-    act({"sageattention": Verdict(NOT_IMPORTABLE, None, "OSError")})
+    start, _ = act({"sageattention": Verdict(NOT_IMPORTABLE, None, "OSError")})
     import sageattention  # noqa: F401
 
-    assert "sageattention" not in caplog.text and startup.kept_out == {}
+    assert "sageattention" not in caplog.text and start.kept_out == {}
 
 
 def test_a_part_that_raises_is_caught_as_the_whole_is_and_said_once(act, packages, caplog):
@@ -305,16 +302,18 @@ def test_a_part_that_raises_is_caught_as_the_whole_is_and_said_once(act, package
 
 
 def test_a_flag_of_a_package_that_does_not_import_is_turned_off_before_comfyui_reads_it(act):
-    args = act({"sageattention": Verdict(NOT_IMPORTABLE)}, True, "use_sage_attention", "use_flash_attention")
+    start, args = act(
+        {"sageattention": Verdict(NOT_IMPORTABLE)}, True, "use_sage_attention", "use_flash_attention"
+    )
     assert (args.use_sage_attention, args.use_flash_attention) == (False, True)
-    assert sys.modules["sageattention"] is None and set(startup.cleared) == {"use_sage_attention"}
+    assert sys.modules["sageattention"] is None and set(start.cleared) == {"use_sage_attention"}
 
 
 def test_a_start_that_only_reports_changes_nothing(act, caplog):
     before = list(sys.meta_path)
-    args = act({"sageattention": Verdict(CRASHED)}, False, "use_sage_attention")
+    start, args = act({"sageattention": Verdict(CRASHED)}, False, "use_sage_attention")
     assert args.use_sage_attention and "sageattention" not in sys.modules
-    assert sys.meta_path == before and startup.kept_out == {}
+    assert sys.meta_path == before and start.kept_out == {}
     assert "it is let in, and ComfyUI may stop" in caplog.text
 
 
@@ -324,7 +323,7 @@ def test_a_pack_that_cannot_explain_keeps_out_all_the_same(act, packages, caplog
 
     monkeypatch.setattr(startup.startup_text, "of_package", fail)
     packages({"sageattention": "SystemExit"})
-    args = act({"xformers": Verdict(CRASHED, None, "SIGSEGV")}, True, "use_sage_attention")
+    _, args = act({"xformers": Verdict(CRASHED, None, "SIGSEGV")}, True, "use_sage_attention")
     with pytest.raises(ImportError):
         import sageattention  # noqa: F401
     assert sys.modules["xformers"] is None and not args.use_sage_attention

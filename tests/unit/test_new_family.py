@@ -100,7 +100,8 @@ call = of("kernels.call").Call(1, 2, 2, 64, 64, 64, "float32", "cpu")
 def planned(**named):
     plan = dispatch.plan(call, settings(**named), kernels)
     passed_over = {name: [one.code for one in reasons] for name, reasons in plan.passed_over}
-    return {"candidates": [one.name for one, _ in plan.candidates], "passed over": passed_over}
+    candidates = [one.name for one, _ in getattr(plan, "candidates", ())]
+    return {"candidates": candidates, "passed over": passed_over}
 qualities = list(of("kernels.select").BUDGETS)
 told["auto"] = {quality: planned(kernel="auto", quality=quality) for quality in qualities}
 told["sparse by name"] = {quality: planned(kernel="made-up-sparse", quality=quality) for quality in qualities}
@@ -109,7 +110,8 @@ model, sampling = of("dev.demo.model"), of("dev.demo.sampling")
 torch = importlib.import_module("torch")
 small = model.Model(model.Size(tokens=64, heads=2, dtype=torch.float32, blocks=2, steps=2), "cpu")
 with torch.inference_mode():
-    told["report"] = sampling.sample(small, settings("made-up"), kernels).run.as_data()["classes"]
+    session = of("core.session").Session(families.backends())
+    told["report"] = session.runs.data_of(sampling.sample(small, settings("made-up"), session).run)["classes"]
 
 docs = of("dev.docs")
 told["documented"] = [file.name for file, text in docs.pages().items() if "made-up" in text]

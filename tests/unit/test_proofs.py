@@ -6,6 +6,7 @@ import pytest
 from sagekit.app.background import explained
 from sagekit.check.verdicts import OK, WRONG, Stored, Verdict
 from sagekit.core.attention import dispatch, proofs
+from sagekit.core.attention.plan import OnHost
 from sagekit.core.attention.settings import Settings
 from sagekit.doctor.causes.answer import explain
 from support.machines import FULL, HOPPER, declare
@@ -16,11 +17,15 @@ SAGE = "sage2-int8-fp8-sm90"
 
 
 @pytest.fixture
-def kernels(monkeypatch):
+def known() -> proofs.Proofs:
+    return proofs.Proofs()
+
+
+@pytest.fixture
+def kernels(known):
     """Every kernel installed and loadable; none of them checked."""
-    monkeypatch.setattr(proofs, "PROOFS", proofs.Proofs())
     declared = {one.name: replace(one, load=lambda: dispatch.Kernel(None)) for one in declare(FULL)}
-    return dispatch.Kernels(declared, proofs.unproven)
+    return dispatch.Kernels(declared, known.unproven)
 
 
 def planned(kernels, kernel="auto", call=CALL):
@@ -28,54 +33,54 @@ def planned(kernels, kernel="auto", call=CALL):
 
 
 def candidates(kernels, kernel="auto") -> set[str]:
-    return {backend.name for backend, _ in planned(kernels, kernel).candidates}
+    plan = planned(kernels, kernel)
+    return set() if isinstance(plan, OnHost) else {backend.name for backend, _ in plan.candidates}
 
 
-def test_before_the_check_only_pytorchs_own_kernels_run(kernels):
+def test_before_the_check_only_pytorchs_own_kernels_run(known, kernels):
     assert candidates(kernels) == {"sdpa-flash", "sdpa-cudnn", "sdpa-efficient"}
     named = planned(kernels, SAGE)
-    assert named.candidates == () and named.why == "unchecked"
+    assert isinstance(named, OnHost) and named.why == "unchecked"
 
 
-def test_a_good_verdict_on_this_gpu_lets_a_kernel_run(kernels):
+def test_a_good_verdict_on_this_gpu_lets_a_kernel_run(known, kernels):
     before = candidates(kernels)
-    proofs.PROOFS.add(GPU, {SAGE: Verdict(OK, 0.037)})
+    known.add(GPU, {SAGE: Verdict(OK, 0.037)})
     assert candidates(kernels) == before | {SAGE} and candidates(kernels, SAGE) == {SAGE}
 
 
-def test_a_verdict_on_another_gpu_does_not(kernels):
-    proofs.PROOFS.add("NVIDIA T4", {SAGE: Verdict(OK, 0.037)})
+def test_a_verdict_on_another_gpu_does_not(known, kernels):
+    known.add("NVIDIA T4", {SAGE: Verdict(OK, 0.037)})
     assert planned(kernels, SAGE).why == "unchecked"
 
 
-def test_a_bad_verdict_keeps_a_kernel_out_and_is_its_reason(kernels):
+def test_a_bad_verdict_keeps_a_kernel_out_and_is_its_reason(known, kernels):
     bad = Verdict(WRONG, None, "error 0.28, more than 0.05, at 1x2x77x77x64 bfloat16 HND")
-    proofs.PROOFS.add(GPU, {SAGE: bad, "sdpa-cudnn": bad})
+    known.add(GPU, {SAGE: bad, "sdpa-cudnn": bad})
     assert candidates(kernels) == {"sdpa-flash", "sdpa-efficient"}
     plan = planned(kernels, SAGE)
     assert plan.why == "wrong" and "error 0.28" in str(plan.passed_over)
 
 
-def test_a_kernel_that_is_not_installed_is_not_also_unchecked(kernels):
-    absent = dispatch.Kernels({one.name: one for one in declare({})}, proofs.unproven)
+def test_a_kernel_that_is_not_installed_is_not_also_unchecked(known, kernels):
+    absent = dispatch.Kernels({one.name: one for one in declare({})}, known.unproven)
     ((_, reasons),) = planned(absent, SAGE).passed_over
     assert "unchecked" not in [reason.code for reason in reasons]
 
 
-def test_off_cuda_there_is_nothing_to_prove(kernels):
-    assert proofs.unproven(kernels.backends[SAGE], "") is None
+def test_off_cuda_there_is_nothing_to_prove(known, kernels):
+    assert known.unproven(kernels.backends[SAGE], "") is None
 
 
-def test_new_verdicts_reach_models_that_are_patched_already(kernels):
+def test_new_verdicts_reach_models_that_are_patched_already(known, kernels):
     before = kernels.changes
     kernels.proofs_changed()
     assert kernels.changes != before
 
 
-def test_verdicts_are_kept_even_where_they_can_not_be_written(kernels, tmp_path, monkeypatch, caplog):
+def test_verdicts_are_kept_even_where_they_can_not_be_written(known, kernels, tmp_path, monkeypatch, caplog):
     blocked = tmp_path / "a file, not a folder"
     blocked.write_text("")
-    known = proofs.Proofs()
     known._file, known.stored = blocked / "verdicts.json", Stored("x")
     for _ in range(3):
         known.add(GPU, {SAGE: Verdict(OK, 0.037)})
@@ -84,12 +89,9 @@ def test_verdicts_are_kept_even_where_they_can_not_be_written(kernels, tmp_path,
 
 
 def test_the_background_check_waits_for_prompts_keeps_each_verdict_and_says_it_in_one_line(
-    monkeypatch, tmp_path, caplog
+    known, monkeypatch, tmp_path, caplog
 ):
-    known = proofs.Proofs()
     known._file, known.stored = tmp_path / "verdicts.json", Stored("x")
-    monkeypatch.setattr(proofs, "PROOFS", known)
-    monkeypatch.setattr(proofs, "backends", lambda: {one.name: one for one in declare(FULL)})
     waits, changes = [], []
 
     def check(backends, device, *, wait, progress, found):
@@ -101,18 +103,18 @@ def test_the_background_check_waits_for_prompts_keeps_each_verdict_and_says_it_i
 
     monkeypatch.setattr(proofs.check, "check", check)
     with caplog.at_level("INFO"):
-        proofs.check_missing({GPU: "cuda:0"}, lambda: waits.append(1), lambda: changes.append(1))
+        known.check_missing(
+            {GPU: "cuda:0"}, declare(FULL), lambda: waits.append(1), lambda: changes.append(1)
+        )
     assert len(waits) == len(changes) == len(declare(FULL)) and known.checking == ""
     assert not known.of(GPU)[SAGE].is_good and known.of(GPU)["kitchen-int8"].is_good
     (line,) = [record.getMessage() for record in caplog.records]
     assert "ok: " in line and f"{SAGE} wrong: error 0.5" in line
-    assert proofs.to_check(GPU) == []
+    assert known.missing(GPU, declare(FULL)) == []
 
 
-def test_the_background_check_says_what_a_known_error_means(monkeypatch, caplog):
-    known = proofs.Proofs()
+def test_the_background_check_says_what_a_known_error_means(known, monkeypatch, caplog):
     known.stored = Stored("x")
-    monkeypatch.setattr(proofs, "PROOFS", known)
     error = "ImportError: undefined symbol: _ZN3c106detail14torchCheckFailEPKcS2_jRKSs"
 
     def check(backends, device, *, wait, progress, found):
@@ -121,13 +123,13 @@ def test_the_background_check_says_what_a_known_error_means(monkeypatch, caplog)
 
     monkeypatch.setattr(proofs.check, "check", check)
     with caplog.at_level("INFO"):
-        proofs.check_missing({GPU: "cuda:0"}, lambda: None, lambda: None, explained)
+        known.check_missing({GPU: "cuda:0"}, declare(FULL), lambda: None, lambda: None, explained)
     (answer,) = explain(error)
     assert [one.getMessage() for one in caplog.records][1:] == [
         f"SageKit: {error}: {answer.cause} {answer.fix}"
     ]
 
 
-def test_pytorchs_own_kernels_are_checked_first(kernels):
-    order = [backend.name for backend in proofs.to_check(GPU)]
+def test_pytorchs_own_kernels_are_checked_first(known, kernels):
+    order = [backend.name for backend in known.missing(GPU, declare(FULL))]
     assert set(order[:3]) == {"sdpa-flash", "sdpa-cudnn", "sdpa-efficient"}

@@ -9,43 +9,38 @@ import pytest
 from sagekit.app import routes as web_api
 from sagekit.core import catalogue, messages
 from sagekit.core.attention import report
-from sagekit.core.attention.dispatch import Plan
+from sagekit.core.attention.plan import OnHost, Routed
 from sagekit.core.attention.settings import Settings
+from sagekit.kernels.backend import Kernel
 from sagekit.kernels.call import Call
 from sagekit.machine.reason import Reason
 
 CALL = Call(1, 40, 40, 32760, 32760, 128, "bfloat16", "cuda", (9, 0))
-KERNEL = Plan(name="sage2-int8-fp8-sm90", call=CALL)
-SHORT = Plan(why="short", call=CALL)
+KERNEL = Routed(name="sage2-int8-fp8-sm90", kernel=Kernel(None), call=CALL)
+SHORT = OnHost(why="short", call=CALL)
 
 
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    monkeypatch.setattr(report, "_runs", type(report._runs)(maxlen=report.KEPT_RUNS))
-    monkeypatch.setattr(report, "_said", set())
-    monkeypatch.setattr(report, "_running", {})
-    monkeypatch.setattr(messages, "_messages", {})
-    monkeypatch.setattr(messages, "_notices", type(messages._notices)(maxlen=messages.KEPT_NOTICES))
-    monkeypatch.setattr(messages, "listeners", [])
-    monkeypatch.setattr(report, "listeners", [])
-    monkeypatch.setattr(messages, "locator", None)
+@pytest.fixture
+def sampled(session):
+    """sampled(settings, *plans, ...) is a sampling run from its begin to its end."""
 
+    def run(settings, *plans, model="WAN21", failed=False, notes=()):
+        one = report.Report(settings, session.runs)
+        one.begin(model)
+        for plan in plans:
+            one.count(plan)
+        for text, about in notes:
+            one.note(text, about)
+        one.end(failed)
 
-def sampled(settings, *plans, model="WAN21", failed=False, notes=()):
-    one = report.Report(settings)
-    one.begin(model)
-    for plan in plans:
-        one.count(plan)
-    for text, about in notes:
-        one.note(text, about)
-    one.end(failed)
+    return run
 
 
 def lines(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-def test_a_run_is_one_line_with_calls_per_kernel_and_per_reason(caplog):
+def test_a_run_is_one_line_with_calls_per_kernel_and_per_reason(caplog, sampled):
     with caplog.at_level(logging.INFO):
         sampled(Settings("auto"), *[KERNEL] * 1140, *[SHORT] * 60)
     assert lines(caplog) == [
@@ -53,15 +48,15 @@ def test_a_run_is_one_line_with_calls_per_kernel_and_per_reason(caplog):
     ]
 
 
-def test_a_patch_that_no_call_reached_says_so(caplog):
+def test_a_patch_that_no_call_reached_says_so(caplog, sampled):
     with caplog.at_level(logging.INFO):
         sampled(Settings("auto"))
     assert "patch not reached" in lines(caplog)[0]
 
 
-def test_a_named_kernel_that_never_ran_is_explained_once(caplog):
+def test_a_named_kernel_that_never_ran_is_explained_once(caplog, sampled):
     reason = Reason("capability", "8.9 or 12.0", "9.0")
-    refused = Plan(why="capability", call=CALL, passed_over=(("sage2-int8-fp8", (reason,)),))
+    refused = OnHost(why="capability", call=CALL, passed_over=(("sage2-int8-fp8", (reason,)),))
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             sampled(Settings("sage2-int8-fp8"), *[refused] * 100)
@@ -70,33 +65,35 @@ def test_a_named_kernel_that_never_ran_is_explained_once(caplog):
     assert len(lines(caplog)) == 4
 
 
-def test_the_node_hears_the_summary_and_the_reasons():
+def test_the_node_hears_the_summary_and_the_reasons(session, sampled):
     heard = []
-    messages.listeners.append(heard.append)
+    session.messages.listeners.append(heard.append)
     sampled(Settings("auto", node_id="7"), KERNEL, SHORT)
     sampled(Settings("auto"), KERNEL)
     (message,) = heard
     assert message.node_id == "7" and not message.busy and message.warnings == ()
     assert message.line == "sage2-int8-fp8-sm90 1 | ComfyUI 1"
     assert message.text == "calls: sage2-int8-fp8-sm90 1, ComfyUI's own 1 (short 1)"
-    assert message.run == report.runs()[-2]["id"]
+    assert message.run == session.runs.ended()[-2]["id"]
 
 
-def test_the_line_ends_with_the_gain_where_times_are_known():
-    timed = Plan(name="sdpa-cudnn", call=CALL, milliseconds=100.0, host_milliseconds=350.0)
-    one = report.Report(Settings("auto", node_id="7"))
+def test_the_line_ends_with_the_gain_where_times_are_known(session):
+    timed = Routed(
+        name="sdpa-cudnn", kernel=Kernel(None), call=CALL, milliseconds=100.0, host_milliseconds=350.0
+    )
+    one = report.Report(Settings("auto", node_id="7"), session.runs)
     one.begin("WAN21")
     one.open.started -= 1.0
     one.count(timed)
     one.end()
-    (run,) = report.runs()
+    (run,) = session.runs.ended()
     assert (run["seconds_saved"], run["gain"]) == (0.25, pytest.approx(1.25, abs=0.01))
     assert run["line"] == "sdpa-cudnn 1 | 1.25x"
 
 
-def test_a_warning_says_what_it_is_about():
+def test_a_warning_says_what_it_is_about(session, sampled):
     sampled(Settings("auto", node_id="7"), KERNEL, notes=[("gave NaN", "guard"), ("raised", "dropped:sage1")])
-    (message,) = messages.messages()
+    (message,) = session.messages.shown()
     assert message["warnings"] == [
         {"code": "guard", "text": "gave NaN"},
         {"code": "dropped", "text": "raised"},
@@ -104,9 +101,9 @@ def test_a_warning_says_what_it_is_about():
 
 
 @pytest.mark.parametrize(("failed", "codes"), [(False, ["not-reached"]), (True, [])])
-def test_a_patch_that_no_call_reached_warns_unless_the_run_was_cut_short(failed, codes):
+def test_a_patch_that_no_call_reached_warns_unless_the_run_was_cut_short(failed, codes, session, sampled):
     sampled(Settings("auto", node_id="7"), failed=failed)
-    (message,) = messages.messages()
+    (message,) = session.messages.shown()
     assert [one["code"] for one in message["warnings"]] == codes
 
 
@@ -119,24 +116,26 @@ def test_a_patch_that_no_call_reached_warns_unless_the_run_was_cut_short(failed,
         ([], False, "run failed", "failed"),
     ],
 )
-def test_a_run_that_was_cut_short_says_so_and_how_far_it_came(plans, cancelled, line, state):
-    one = report.Report(Settings("auto", node_id="7"))
+def test_a_run_that_was_cut_short_says_so_and_how_far_it_came(
+    plans, cancelled, line, state, session, sampled
+):
+    one = report.Report(Settings("auto", node_id="7"), session.runs)
     one.begin("WAN21")
     for plan in plans:
         one.count(plan)
-    assert report.running()[0]["state"] == "running"
+    assert session.runs.under_way()[0]["state"] == "running"
     one.end(failed=True, cancelled=cancelled)
-    (run,), (message,) = report.runs(), messages.messages()
+    (run,), (message,) = session.runs.ended(), session.messages.shown()
     assert (run["line"], run["state"], message["line"]) == (line, state, line)
     sampled(Settings("auto", node_id="7"), KERNEL)
-    assert report.runs()[-1]["state"] == "done"
+    assert session.runs.ended()[-1]["state"] == "done"
 
 
-def test_every_sentence_of_a_run_has_its_code_beside_it():
+def test_every_sentence_of_a_run_has_its_code_beside_it(session, sampled):
     reason = catalogue.REASONS("slower", winner="sdpa-cudnn", best=0.5, milliseconds=1.25)
     beside = replace(KERNEL, passed_over=(("sage1-int8-fp16", (reason,)),))
     sampled(Settings("sage1-int8-fp16", node_id="7"), beside, SHORT)
-    (run,), (message,) = report.runs(), messages.messages()
+    (run,), (message,) = session.runs.ended(), session.messages.shown()
     codes = {one["text"]: one["code"] for one in run["said"]}
     shown = [run["line"], run["summary"], *run["notes"], *run["classes"][0]["passed_over"]["sage1-int8-fp16"]]
     assert [codes[text] for text in shown] == [
@@ -149,62 +148,62 @@ def test_every_sentence_of_a_run_has_its_code_beside_it():
     assert {one["text"] for one in message["said"]} >= shown
 
 
-def test_what_the_guard_did_is_told_beyond_the_node_once_for_each_cause():
+def test_what_the_guard_did_is_told_beyond_the_node_once_for_each_cause(session, sampled):
     heard = []
-    messages.listeners.append(heard.append)
+    session.messages.listeners.append(heard.append)
     for text in ("gave NaN", "gave NaN", "gave zeros"):
         sampled(Settings("auto"), KERNEL, notes=[(text, "guard")])
     assert [one.text for one in heard] == ["WAN21: gave NaN", "WAN21: gave zeros"]
-    assert len({one["id"] for one in messages.notices()}) == 2
+    assert len({one["id"] for one in session.messages.notices()}) == 2
 
 
-def test_a_run_under_way_is_told_apart_and_can_be_read_while_it_counts():
-    one = report.Report(Settings("auto", node_id="7"))
+def test_a_run_under_way_is_told_apart_and_can_be_read_while_it_counts(session):
+    one = report.Report(Settings("auto", node_id="7"), session.runs)
     one.begin("WAN21")
     ended = threading.Event()
 
     def count():
         for number in range(3000):
-            one.count(Plan(name=f"kernel-{number}", call=CALL))
+            one.count(Routed(name=f"kernel-{number}", kernel=Kernel(None), call=CALL))
         ended.set()
 
     thread = threading.Thread(target=count)
     thread.start()
     while not ended.is_set():
-        (run,) = report.running()
+        (run,) = session.runs.under_way()
         assert run["seconds"] is None and run["warnings"] == []
     thread.join()
     one.end()
-    assert report.running() == [] and len(report.runs()) == 1
+    assert session.runs.under_way() == [] and len(session.runs.ended()) == 1
 
 
-def test_a_node_has_one_last_message_in_each_workflow(monkeypatch):
+def test_a_node_has_one_last_message_in_each_workflow(session):
     places = iter([messages.Place("A", "one"), messages.Place("A", "two"), messages.Place("A", "one")])
-    monkeypatch.setattr(messages, "locator", lambda node_id: next(places))
+    session.messages.locator = lambda node_id: next(places)
     for line in ("first", "second", "third"):
-        messages.say("7", line)
-    assert [(one["workflow"], one["line"]) for one in messages.messages()] == [
+        session.messages.say("7", line)
+    assert [(one["workflow"], one["line"]) for one in session.messages.shown()] == [
         ("two", "second"),
         ("one", "third"),
     ]
 
 
-def test_a_run_ends_well_where_nobody_can_be_told(monkeypatch):
+def test_a_run_ends_well_where_nobody_can_be_told(session, sampled):
     def broken(*given):
         raise RuntimeError("the server is going down")
 
-    monkeypatch.setattr(messages, "locator", broken)
-    messages.listeners.append(broken)
-    report.listeners.append(broken)
+    session.messages.locator = broken
+    session.messages.listeners.append(broken)
+    session.runs.listeners.append(broken)
     sampled(Settings("auto", node_id="7"), KERNEL, notes=[("gave NaN", "guard")])
-    assert report.runs()[0]["workflow"] is None and messages.messages()[0]["line"]
+    assert session.runs.ended()[0]["workflow"] is None and session.messages.shown()[0]["line"]
 
 
 @pytest.mark.parametrize("listening", [True, False])
-def test_the_report_as_it_is_sent_is_read_back_whole_and_names_no_folder(listening):
-    runs = web_api.Runs()
+def test_the_report_as_it_is_sent_is_read_back_whole_and_names_no_folder(listening, session, sampled):
+    runs = web_api.Report(session)
     if listening:
-        report.listeners.append(runs.write)
+        session.runs.listeners.append(runs.write)
     sampled(Settings("auto", node_id="7"), KERNEL, notes=[("in /home/jane/x.py", "guard")])
     for _ in range(2):
         sent = json.loads(runs.as_json())
@@ -213,25 +212,25 @@ def test_the_report_as_it_is_sent_is_read_back_whole_and_names_no_folder(listeni
         assert (sent["nodes"][0]["node_id"], sent["running"]) == ("7", [])
 
 
-def test_the_last_twenty_runs_are_kept_as_json():
+def test_the_last_twenty_runs_are_kept_as_json(session, sampled):
     for number in range(25):
         sampled(Settings("auto", node_id=str(number)), KERNEL, SHORT)
-    runs = json.loads(json.dumps(report.runs()))
+    runs = json.loads(json.dumps(session.runs.ended()))
     assert [run["node_id"] for run in runs] == [str(number) for number in range(5, 25)]
     assert runs[-1]["kernels"] == {"sage2-int8-fp8-sm90": 1}
     assert runs[-1]["fallbacks"] == {"short": 1}
     assert runs[-1]["classes"][0]["call"] == "1x40x32760x32760x128 bfloat16"
 
 
-def test_calls_outside_a_sampling_run_are_not_lost():
-    one = report.Report(Settings("auto"))
+def test_calls_outside_a_sampling_run_are_not_lost(session):
+    one = report.Report(Settings("auto"), session.runs)
     one.count(KERNEL)
     one.end()
-    assert report.runs()[0]["kernels"] == {"sage2-int8-fp8-sm90": 1}
+    assert session.runs.ended()[0]["kernels"] == {"sage2-int8-fp8-sm90": 1}
 
 
-def test_threads_lose_no_count():
-    one = report.Report(Settings("auto"))
+def test_threads_lose_no_count(session):
+    one = report.Report(Settings("auto"), session.runs)
     one.begin("WAN21")
     threads = [threading.Thread(target=lambda: [one.count(KERNEL) for _ in range(20_000)]) for _ in range(4)]
     for thread in threads:
