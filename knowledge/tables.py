@@ -29,7 +29,7 @@ def dotted(release: tuple[int, ...]) -> str:
     return ".".join(map(str, release))
 
 
-def row_of_gpu(capability: tuple[int, int]) -> dict[str, Any] | None:
+def row_of_gpu(capability: tuple[int, ...]) -> dict[str, Any] | None:
     """What the table of GPUs says of this generation."""
     row: dict[str, Any]
     for row in tables()["gpus"]:

@@ -195,7 +195,7 @@ _UNNAMED = {
 }
 
 
-class _Names(dict):
+class _Names(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return _UNNAMED.get(name, "something")
 
@@ -217,7 +217,7 @@ def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal
         cause=_numbered([cause for cause, _ in causes], "" if one.symptom.all else "One of these. "),
         fix=" ".join(filter(None, (_numbered([fix for _, fix in causes]), asked))),
         commands=lines,
-        open_in=terminal.open_in if lines else "",
+        open_in=terminal.open_in if terminal and lines else "",
         confidence=one.causes[0].confidence if len(causes) == 1 else "medium",
         sources=one.symptom.sources,
         general=one.symptom.general,

@@ -45,7 +45,7 @@ def situation(paste: Paste, environment: Environment | None = None) -> Situation
     told = read_facts(paste)
     if environment is None:
         return Situation(paste, told)
-    here = _facts_of(environment)
+    here = _facts_of(environment, told.gpu)
     differs = [name for name in _TELLING if name in told.known & here.known and not _same(name, told, here)]
     if "gpu" not in differs and {"maker"} <= told.known & here.known and told.maker != here.maker:
         differs.append("maker")
@@ -74,12 +74,14 @@ def fits(when: Mapping[str, Any], found: Situation, groups: Mapping[str, str]) -
 
 
 def _answer(name: str, wanted: Any, found: Situation, groups: Mapping[str, str]) -> bool | None:
-    holds = _TESTS[name.rstrip("!")](wanted, found, groups)
+    holds: bool | None = _TESTS[name.rstrip("!")](wanted, found, groups)
     return False if holds is None and name.endswith("!") else holds
 
 
-def _facts_of(environment: Environment) -> Told:
-    gpu = environment.gpus[0] if environment.gpus else None
+def _facts_of(environment: Environment, named: str) -> Told:
+    """What is known of this machine; of several GPUs the one that the log names."""
+    gpus = environment.gpus
+    gpu = next((one for one in gpus if named and _is_same_gpu(named, one.name)), gpus[0] if gpus else None)
     torch = environment.torch
     maker = _MAKERS.get(torch.kind, "") if torch else ""
     if environment.system == "darwin":
@@ -107,16 +109,20 @@ def _facts_of(environment: Environment) -> Told:
 
 
 def _same(name: str, told: Told, here: Told) -> bool:
-    one, other = getattr(told, name).lower(), getattr(here, name).lower()
+    one, other = str(getattr(told, name)).lower(), str(getattr(here, name)).lower()
     if name == "gpu":
-        # "RTX 4090" and "NVIDIA GeForce RTX 4090 Laptop GPU": the number tells.
-        numbers = [set(re.findall(r"[a-z]{0,3}\d{3,4}", text)) for text in (one, other)]
-        return not all(numbers) or bool(numbers[0] & numbers[1])
+        return _is_same_gpu(one, other)
     if name in ("torch", "python"):
         public = [text.partition("+") for text in (one, other)]
         builds = {part[2][:4] for part in public} - {""}
         return _numbers(public[0][0])[:2] == _numbers(public[1][0])[:2] and len(builds) < 2
     return one == other
+
+
+def _is_same_gpu(one: str, other: str) -> bool:
+    """ "RTX 4090" and "NVIDIA GeForce RTX 4090 Laptop GPU": the number tells, where both have one."""
+    numbers = [set(re.findall(r"[a-z]{0,3}\d{3,4}", text.lower())) for text in (one, other)]
+    return not all(numbers) or bool(numbers[0] & numbers[1])
 
 
 def _sentence(told: Told, here: Told, differs: list[str]) -> str:
@@ -127,7 +133,7 @@ def _sentence(told: Told, here: Told, differs: list[str]) -> str:
 
 
 def _named(facts: Told, name: str) -> str:
-    value = getattr(facts, name)
+    value: str = getattr(facts, name)
     if name == "system":
         return _SYSTEMS.get(value, value)
     return value if name == "gpu" else f"{_TELLING[name]} {value}"
@@ -160,9 +166,9 @@ def _within(read: Any) -> Any:
 
 def _is_within(value: tuple[int, ...], wanted: str) -> bool:
     for bound in wanted.split():
-        sign, number = re.fullmatch(r"(>=|<)([\d.]+)", bound).groups()
-        limit = tuple(map(int, number.split(".")))
-        if (value[: len(limit)] >= limit) != (sign == ">="):
+        # ">=12.0" or "<13.0"; the table's test knows no other.
+        limit = _numbers(bound)
+        if (value[: len(limit)] >= limit) != bound.startswith(">="):
             return False
     return True
 

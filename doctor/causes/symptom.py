@@ -93,7 +93,7 @@ class Symptom:
     def find(self, paste: Paste, happened: list[Event]) -> list[Match]:
         """Where it stands in a paste."""
         if self.event is not None:
-            return [Match(one.start, one.end, one.groups) for one in happened if self._is(one)]
+            return [Match(one.start, one.end, one.groups) for one in happened if _is(one, self.event)]
         if self.expression is None:
             return [Match(0, 0)]
         # Most rows are of something else: their expressions are not worth the time to compile them.
@@ -107,11 +107,12 @@ class Symptom:
             for start, match in found
         ]
 
-    def _is(self, event: Event) -> bool:
-        wanted = dict(self.event)
-        return _of_event(wanted.pop("kind")).fullmatch(event.kind) is not None and all(
-            _of_event(one).search(event.groups[name]) for name, one in wanted.items()
-        )
+
+def _is(event: Event, wanted: Mapping[str, str]) -> bool:
+    """Whether an event is of the kind that a row is about, and each field as the row says."""
+    if not _of_event(wanted["kind"]).fullmatch(event.kind):
+        return False
+    return all(_of_event(one).search(event.groups[name]) for name, one in wanted.items() if name != "kind")
 
 
 @lru_cache(maxsize=1)

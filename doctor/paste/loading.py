@@ -75,7 +75,8 @@ def _reason(said: str) -> str:
     if number := re.search(r"WinError (126|127|182|193|1114)", said):
         return _NUMBERS[number[1]]
     said = " ".join(said.lower().split())
-    for reason, words in table("symptoms")["windows_messages"]["words"].items():
+    messages: dict[str, list[str]] = table("symptoms")["windows_messages"]["words"]
+    for reason, words in messages.items():
         if any(word in said for word in words):
             return reason
     return "unsaid"

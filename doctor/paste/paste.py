@@ -104,14 +104,16 @@ class Paste:
         return " ".join(self.text[first : last if last >= 0 else len(self.text)].split())[:300]
 
     def _first(self, word: str) -> list[int]:
-        found, place = [], self.lower.find(word)
+        found: list[int] = []
+        place = self.lower.find(word)
         while place >= 0 and len(found) < _FIRST:
             found.append(place)
             place = self.lower.find(word, place + len(word))
         return found
 
     def _last(self, word: str) -> list[int]:
-        found, place = [], self.lower.rfind(word)
+        found: list[int] = []
+        place = self.lower.rfind(word)
         while place >= 0 and len(found) < _LAST:
             found.append(place)
             place = self.lower.rfind(word, 0, place)

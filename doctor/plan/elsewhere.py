@@ -6,7 +6,7 @@ from typing import Any
 from ...knowledge.facts import table
 from ...knowledge.gpus import capabilities, ptxas_needed
 from ...knowledge.tables import dotted, driver_of, numbers
-from ...machine import Environment
+from ...machine import Environment, Python, Torch
 from ...machine.reason import Reason
 from ..commands.python import pip
 from ..commands.quoting import Command
@@ -19,7 +19,8 @@ def serving(environment: Environment) -> list[dict[str, str]]:
 
     "as_well" is "yes" where they are known to do as well as SageAttention would.
     """
-    present, found = capabilities(environment), []
+    present = capabilities(environment)
+    found: list[dict[str, str]] = []
     if environment.torch is None or environment.torch.kind != "cuda":
         return found
     better = {
@@ -50,7 +51,11 @@ def other_ways(environment: Environment) -> list[Step]:
         return []
     if torch.cuda_release < numbers(table("wheels")["build"]["cuda_from"]):
         return []
-    ways = [_in_an_index(environment), _from_the_hub(environment), _from_source(environment)]
+    ways = [
+        _in_an_index(environment, python, torch),
+        _from_the_hub(environment),
+        _from_source(environment, torch),
+    ]
     return [way for way in ways if way is not None]
 
 
@@ -69,7 +74,7 @@ def too_old_to_build(environment: Environment) -> Reason | None:
 def flash_3(environment: Environment) -> Step | None:
     """FlashAttention 3 for Hopper, where its file fits and none is there."""
     row, python, torch = table("wheels")["fa3"], environment.python, environment.torch
-    if {"flash-attn-3", row["package"]} & set(environment.packages) or torch.is_nightly:
+    if torch is None or torch.is_nightly or {"flash-attn-3", row["package"]} & set(environment.packages):
         return None
     if environment.system != "linux" or python is None or python.machine != "x86_64" or python.free_threaded:
         return None
@@ -89,8 +94,8 @@ def flash_3(environment: Environment) -> Step | None:
     )
 
 
-def _from_source(environment: Environment) -> Step | None:
-    build, torch, present = table("wheels")["build"], environment.torch, capabilities(environment)
+def _from_source(environment: Environment, torch: Torch) -> Step | None:
+    build, present = table("wheels")["build"], capabilities(environment)
     row = next(
         (
             one
@@ -129,9 +134,9 @@ def _undo(environment: Environment) -> tuple[Command, ...]:
     return way_back("sageattention", environment) or ()
 
 
-def _in_an_index(environment: Environment) -> Step | None:
+def _in_an_index(environment: Environment, python: Python, torch: Torch) -> Step | None:
     """Where built files are that are known by their index alone: told, and never fetched."""
-    index, python, torch = table("wheels")["index"], environment.python, environment.torch
+    index = table("wheels")["index"]
     row = next((one for one in index["rows"] if numbers(one["torch"]) == torch.release[:2]), None)
     if row is None or torch.is_nightly or python.free_threaded:
         return None
@@ -139,7 +144,9 @@ def _in_an_index(environment: Environment) -> Step | None:
         return None
     built = [numbers(one) for one in row.get(python.machine, ()) if numbers(one)[0] == torch.cuda_release[0]]
     cuda = torch.cuda_release if torch.cuda_release in built else max(built, default=None)
-    served = {numbers(one) for one, oldest in index["capabilities"] if cuda and cuda >= numbers(oldest)}
+    if cuda is None:
+        return None
+    served = {numbers(one) for one, oldest in index["capabilities"] if cuda >= numbers(oldest)}
     if not served & capabilities(environment):
         return None
     address = index["address"].format(index=f"cu{''.join(map(str, cuda))}")

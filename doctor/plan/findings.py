@@ -66,7 +66,7 @@ def modules_of_another_python(environment: Environment, around: Surroundings) ->
     if python is None or python.implementation != "cpython":
         return
     for name, package in environment.packages.items():
-        tags = {_tag(file.name) for file in package.files} - {None}
+        tags = {tag for file in package.files if (tag := _tag(file.name))}
         if tags and python.tag not in tags:
             yield _finding(
                 "modules-python",

@@ -30,7 +30,7 @@ def given(environment: Environment) -> str:
 def _is_pytorchs(environment: Environment) -> bool:
     """AMD GPUs on which ComfyUI takes PyTorch's attention without being asked."""
     torch = environment.torch
-    return any(
+    return torch is not None and any(
         re.search(row["match"], gpu.name)
         and torch.release >= numbers(row["torch_from"])
         and numbers(torch.rocm or "") >= numbers(row["rocm_from"])

@@ -195,11 +195,12 @@ def _unserved(environment: Environment, reason: Reason, common: dict[str, Any]) 
         # Of what is here nothing takes float32.
         common = common | {"serving": ()}
     wrong = [one for one in common["installed"] if one.state == fit.WRONG]
-    repair, options, unfit = [], amd.ways(environment), [reason]
+    repair: list[Step] = []
+    options, unfit = amd.ways(environment), [reason]
     for one in wrong:
         removal = steps.remove(environment, one.name)
         if isinstance(removal, steps.Unfit):
-            unfit, options = [*unfit, *removal.reasons], [removal.option, *options]
+            unfit, options = [*unfit, *removal.reasons], [*removal.options, *options]
         else:
             repair.append(removal)
     if wrong:
@@ -234,26 +235,18 @@ def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
             "SageAttention 2 has no kernels for this GPU; PyTorch's attention runs, and needs no install."
         )
     outcome = REPAIR if wrong and package else NOT_NEEDED if as_well else NOTHING_FITS
-    unfit = (
-        ()
-        if as_well
-        else (
-            Reason(
-                "sage2-turing",
-                f"capability {dotted(oldest_for_sage(2))} for SageAttention 2",
-                named(environment),
-            ),
-        )
-    )
-    repair, options = (), [option] if option else []
+    needed = f"capability {dotted(oldest_for_sage(2))} for SageAttention 2"
+    unfit = [] if as_well else [Reason("sage2-turing", needed, named(environment))]
+    repair: list[Step] = []
+    options = [option] if option else []
     if outcome == REPAIR:
         summary = f"What is installed does not work on this GPU. {summary}"
         removal = steps.remove(environment, "sageattention")
         if isinstance(removal, steps.Unfit):
-            unfit, options = (*unfit, *removal.reasons), [removal.option, *options]
+            unfit, options = [*unfit, *removal.reasons], [*removal.options, *options]
         else:
-            repair = (removal,)
-    return Plan(outcome, summary, steps=repair, options=tuple(options), unfit=unfit, **common)
+            repair = [removal]
+    return Plan(outcome, summary, tuple(repair), tuple(options), unfit=tuple(unfit), **common)
 
 
 def _with_sage(environment: Environment, around: Surroundings, sage3: bool, common: dict[str, Any]) -> Plan:
@@ -268,7 +261,7 @@ def _with_sage(environment: Environment, around: Surroundings, sage3: bool, comm
     parts = [part for part in (triton, sage, third) if part is not None]
     installs = [part for part in parts if isinstance(part, Step)]
     unfit = [part for part in parts if isinstance(part, steps.Unfit)]
-    options = [part.option for part in unfit if part.option is not None]
+    options = [step for part in unfit for step in part.options]
     missing = isinstance(sage, steps.Unfit)
     if missing:
         options += other_ways(environment)
@@ -303,7 +296,7 @@ def _in_order(
     triton: Step | steps.Unfit | None,
 ) -> list[Step]:
     """What pip itself needs, then what Triton compiles with, then the packages, then the stale cache."""
-    first = [one.step for one in found if one.step is not None] if installs else []
+    first = [one.step for one in found] if installs else []
     if steps.has_triton(environment) or isinstance(triton, Step):
         first.append(headers.step(environment, around))
     last = steps.clear_cache(environment, around) if isinstance(triton, Step) else None

@@ -48,6 +48,11 @@ class Unfit:
     reasons: tuple[Reason, ...]
     option: Step | None = None
 
+    @property
+    def options(self) -> tuple[Step, ...]:
+        """That one, or none."""
+        return () if self.option is None else (self.option,)
+
 
 def has_triton(environment: Environment) -> bool:
     """Whether an import would find one."""
@@ -171,18 +176,18 @@ def _removal(environment: Environment) -> Step | None:
 def remove(environment: Environment, name: str) -> Step | Unfit:
     """Takes a package out that only does harm; as an option only where it could not be brought back."""
     back = _ways_back(environment, [name])
-    lost = isinstance(back, Unfit)
+    lost = back if isinstance(back, Unfit) else None
     step = Step(
         f"remove-{name}",
         f"Remove {name} by hand" if lost else f"Remove {name}",
         ("It does not work here, and everything that would use it runs on other kernels without it.",),
         commands=_uninstall(environment, name),
-        undo=() if lost else back,
+        undo=() if isinstance(back, Unfit) else back,
         by_hand=away_by_hand(name, environment),
         undo_by_hand=back_by_hand(name, environment),
         changes=_changes(environment, {name: None}),
     )
-    return Unfit(back.reasons, step) if lost else step
+    return Unfit(lost.reasons, step) if lost else step
 
 
 def clear_cache(environment: Environment, around: Surroundings) -> Step | None:
@@ -246,7 +251,8 @@ def _ways_back(environment: Environment, names: list[str]) -> tuple[Command, ...
             undo_by_hand=back_by_hand(lost[0], environment),
         )
         return Unfit((reason,), option)
-    ordered = sorted(found.values(), key=lambda commands: "uninstall" not in commands[0])
+    known = [commands for commands in found.values() if commands is not None]
+    ordered = sorted(known, key=lambda commands: "uninstall" not in commands[0])
     return tuple(command for commands in ordered for command in commands)
 
 

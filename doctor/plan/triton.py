@@ -1,6 +1,7 @@
 """Which Triton belongs to the torch that is installed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ...knowledge.facts import table
 from ...knowledge.tables import dotted, numbers
@@ -49,7 +50,7 @@ def triton_for(environment: Environment) -> Triton | Reason:
     return Triton("triton", f"=={pin}", "", row["source"])
 
 
-def _on_windows(environment: Environment, row: dict) -> Triton | Reason:
+def _on_windows(environment: Environment, row: dict[str, Any]) -> Triton | Reason:
     if row["windows"] is None:
         return Reason(
             "triton-none",
@@ -67,7 +68,7 @@ def _on_windows(environment: Environment, row: dict) -> Triton | Reason:
     return Reason("triton-python", f"a triton-windows {dotted(release)} for this Python", f"Python {python}")
 
 
-def _row(environment: Environment) -> dict | None:
+def _row(environment: Environment) -> dict[str, Any] | None:
     torch = environment.torch
     if torch is None or torch.is_nightly:
         return None

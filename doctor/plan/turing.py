@@ -50,4 +50,4 @@ def experiment(environment: Environment) -> Step | None:
 def _newest() -> str:
     """The release of that Triton which torch itself asks for."""
     torch = known()["turing_torch"]
-    return next(max(row["linux"].values()) for row in table("wheels")["triton"] if row["torch"] == torch)
+    return str(next(max(row["linux"].values()) for row in table("wheels")["triton"] if row["torch"] == torch))

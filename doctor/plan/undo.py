@@ -18,7 +18,7 @@ def way_back(name: str, environment: Environment) -> tuple[Command, ...] | None:
     if package.as_module:
         return None
     target = what_is_there(name, environment)
-    return target and (pip(environment, "install", "--no-deps", "--force-reinstall", target),)
+    return (pip(environment, "install", "--no-deps", "--force-reinstall", target),) if target else None
 
 
 def away_by_hand(name: str, environment: Environment) -> str:
@@ -56,4 +56,5 @@ def what_is_there(name: str, environment: Environment) -> str | None:
 
 def _in_the_registry(name: str) -> list[str]:
     """Versions of which the package registry still has the file, where not every one is there."""
-    return table("wheels")["registry"].get(name, [])
+    versions: list[str] = table("wheels")["registry"].get(name, [])
+    return versions

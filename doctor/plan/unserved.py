@@ -80,7 +80,8 @@ def _is_meant_for_a_gpu(environment: Environment) -> bool:
 
 
 def _without_the_gpu(environment: Environment) -> str:
-    if environment.driver is None:
+    torch = environment.torch
+    if environment.driver is None or torch is None:
         return (
             f"torch here is built for the processor alone, beside a GPU by {maker(environment)}: put the "
             "build of torch for it in its place first, where its maker has one, as ComfyUI's own manual "
@@ -88,7 +89,7 @@ def _without_the_gpu(environment: Environment) -> str:
         )
     return (
         "torch here is built without CUDA, beside an NVIDIA GPU. A package installed lately may have "
-        f"replaced it: put back the CUDA build of torch {environment.torch.version} first, as ComfyUI's "
+        f"replaced it: put back the CUDA build of torch {torch.version} first, as ComfyUI's "
         "own manual tells."
     )
 
@@ -100,9 +101,10 @@ def _of_another_maker(environment: Environment, given: str, here: str) -> str:
             f"need, does not know Apple's. {here} --use-pytorch-cross-attention and "
             "--use-split-cross-attention are the others that it has."
         )
-    if environment.torch.kind == "xpu":
+    kind = environment.torch.kind if environment.torch else ""
+    if kind == "xpu":
         return f"Nothing here is for an Intel GPU: SageAttention's kernels are for NVIDIA's. {here}"
-    if environment.torch.kind == "rocm":
+    if kind == "rocm":
         more = (
             ""
             if given == host_attention.PYTORCH

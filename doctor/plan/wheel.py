@@ -132,7 +132,9 @@ def why(wheel: Wheel, environment: Environment) -> tuple[str, ...]:
     served = sorted(present & set(map(numbers, wheel.capabilities)))
     lines = [f"It is for torch{wheel.torch}, and torch here is {torch}." if wheel.torch else ""]
     if wheel.cuda:
-        lines.append(f"It is built with CUDA {wheel.cuda}, the same major version as torch's ({torch.cuda}).")
+        lines.append(
+            f"It is built with CUDA {wheel.cuda}, the same major version as torch's ({torch and torch.cuda})."
+        )
     lines.append(f"Its tags {wheel.python}-{wheel.abi} mean {_pythons(wheel)}; this is {_told(python)}.")
     if served:
         lines.append(
@@ -195,5 +197,7 @@ def _pythons(wheel: Wheel) -> str:
     return f"CPython {version} or newer" if wheel.abi == "abi3" else f"CPython {version}"
 
 
-def _told(python: Python) -> str:
+def _told(python: Python | None) -> str:
+    if python is None:
+        return "a Python that is not known"
     return f"{python.version}, free-threaded" if python.free_threaded else python.version

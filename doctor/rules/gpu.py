@@ -1,6 +1,7 @@
 """GPU generations: on which of them SageAttention works at all, and with what."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...knowledge.facts import table
 from ...knowledge.prose import known
@@ -207,11 +208,11 @@ def without_flash_3(environment: Environment) -> Iterator[Mismatch]:
             )
 
 
-def _known(environment: Environment) -> list[tuple[Gpu, dict]]:
+def _known(environment: Environment) -> list[tuple[Gpu, dict[str, Any]]]:
     """Each GPU of known capability, once per name, with its row of the table."""
-    gpus = {gpu.name: gpu for gpu in environment.gpus if gpu.capability}
-    return [(gpu, row) for gpu in gpus.values() if (row := row_of_gpu(gpu.capability))]
+    gpus = {gpu.name: gpu for gpu in environment.gpus}
+    return [(gpu, row) for gpu in gpus.values() if gpu.capability and (row := row_of_gpu(gpu.capability))]
 
 
 def _told(gpu: Gpu) -> str:
-    return f"{gpu.name} ({dotted(gpu.capability)})"
+    return f"{gpu.name} ({dotted(gpu.capability or ())})"

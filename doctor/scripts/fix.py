@@ -42,14 +42,14 @@ def write_fix(
 
 
 def _fix(file: Path, plan: Plan, environment: Environment, pack: Path, before: tuple[Step, ...]) -> Fix:
-    python = python_of(environment)
+    python, freeze = python_of(environment), pip(environment, "freeze")
     kept = str(file.absolute().parent / f"{file.stem}_before")
     torch = environment.packages["torch"].full_version if "torch" in environment.packages else ""
     gpus = ", ".join(dict.fromkeys(gpu.name for gpu in environment.gpus))
     return Fix(
         plan,
         kept,
-        uv.command(pip(environment, "freeze"), plan.uv) if plan.uv else pip(environment, "freeze"),
+        (plan.uv and uv.command(freeze, plan.uv)) or freeze,
         (*before, *_keep(plan, environment, kept)),
         (*python, "-c", f"import importlib.metadata as m; raise SystemExit(m.version('torch') != '{torch}')"),
         (*python, str(pack / "kernels_check")),

@@ -65,7 +65,7 @@ def _for_windows(
     if around.kind == PORTABLE:
         # As the stock files: they still work where the whole folder has been moved.
         there = '"%~dp0"' if beside else in_batch((_folder(home),))
-        start = (
+        start: Command = (
             ".\\python_embeded\\python.exe",
             "-s",
             f"{comfyui.name}\\main.py",

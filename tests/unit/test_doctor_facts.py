@@ -104,6 +104,17 @@ def test_other_names_of_the_same_gpu_and_torch_are_no_other_machine():
     assert explain(log, None, here)[0].note == ""
 
 
+def test_a_log_of_any_of_several_gpus_is_of_this_machine_and_about_that_gpu():
+    first, second = (
+        replace(PLAIN_WINDOWS.gpus[0], name=f"NVIDIA GeForce RTX {number}", capability=capability)
+        for number, capability in ((3060, (8, 6)), (5090, (12, 0)))
+    )
+    here = replace(PLAIN_WINDOWS, gpus=(first, second))
+    found = situation(read("Device: cuda:0 NVIDIA GeForce RTX 5090 : cudaMallocAsync"), here)
+    assert found.elsewhere == "" and found.facts.capability == (12, 0)
+    assert situation(read("a line"), here).facts.gpu == first.name
+
+
 def test_a_condition_is_true_false_or_open():
     facts = Told(system="windows", capability=(8, 9), torch="2.6.0+cu126")
     found = replace(situation(read("a line")), facts=facts)
