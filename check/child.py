@@ -8,9 +8,12 @@ import importlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 from ..kernels.backend import Backend
 from ..kernels.faults import is_out_of_memory, leaves_the_gpu_usable
@@ -21,9 +24,7 @@ LOST_CONTEXT = 86
 
 def main() -> int:
     """Serves until stdin ends."""
-    say = private_stdout()
-    work = json.loads(sys.stdin.readline())
-    sys.path[:] = work["sys_path"]
+    say, work = begin()
     names = lines_until_eof()
     from ..kernels.families import declare, installed
     from ..kernels.launch_flags import declare as declare_flags
@@ -104,29 +105,38 @@ def _extra(file: str | None) -> tuple[Backend, ...]:
     return module.declare()
 
 
-def private_stdout():
-    """A function that writes JSON lines to what is stdout now; from here on, stdout is stderr."""
+def begin() -> tuple[Callable[[dict[str, Any]], None], dict[str, Any]]:
+    """A function that answers the parent, and what this process was told first.
+
+    Answers go where stdout goes now; from here on, stdout is stderr.
+    """
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    told = json.loads(sys.stdin.readline())
+    sys.path[:] = told["sys_path"]
     # A library that forks makes a process that may come back here: its answers are nobody's.
     own = os.getpid()
 
-    def say(message: dict) -> None:
+    def say(message: dict[str, Any]) -> None:
         if os.getpid() != own:
             os._exit(1)
-        channel.write(json.dumps({**message, "pid": own}) + "\n")
+        # On a line of its own, whatever else was written there.
+        channel.write("\n" + json.dumps({**message, "secret": told["secret"]}) + "\n")
         channel.flush()
 
-    return say
+    return say, told
 
 
-def lines_until_eof() -> queue.Queue:
+def lines_until_eof() -> "queue.Queue[str]":
     """The lines of stdin as they come. When the parent is gone, so is this process, whatever it is doing."""
-    lines: queue.Queue = queue.Queue()
+    lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
         for line in sys.stdin:
             lines.put(line.strip())
+        # With whatever was started here, where this process leads a group of its own.
+        if sys.platform != "win32" and os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()

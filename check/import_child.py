@@ -5,12 +5,11 @@ It says JSON lines on what was its stdout, the first of them about torch. When s
 """
 
 import importlib
-import json
 import sys
 import threading
 import time
 
-from .child import last_words, lines_until_eof, private_stdout
+from .child import begin, last_words, lines_until_eof
 from .imports import HOST_IMPORTS
 
 # Seconds that a package's own threads are given to end, or to bring the process down here and not in ComfyUI.
@@ -19,9 +18,7 @@ SETTLE = 5.0
 
 def main() -> int:
     """Serves until stdin ends."""
-    say = private_stdout()
-    work = json.loads(sys.stdin.readline())
-    sys.path[:] = work["sys_path"]
+    say, _ = begin()
     names = lines_until_eof()
     say({"event": "torch", "error": _error(lambda: importlib.import_module("torch"))})
     for name in iter(names.get, None):

@@ -4,19 +4,35 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from .together import Together
 
 _COMMAND = Path(__file__).resolve().parent.parent / "kernels_check"
+# Letters of one line that are read at once; an answer is far shorter.
+_LONGEST_LINE = 1 << 16
+# Letters that are kept of each line of other output, for a process' last words.
+_KEPT_OF_A_LINE = 500
+# Seconds that a process which is killed, or has closed its answers, is waited for: one that hangs in a driver
+# can not even be killed.
+_GRACE = 5.0
+# Seconds after its end in which what it had said is still read: what it started may hold the line open.
+_LAST_WORDS = 2.0
 
 
 class Child:
     """One process, isolated, with fixed arguments and no shell.
+
+    It is told a secret first, which each of its answers has with it: what a library prints to the same line,
+    and what a process that it started says there, is output and no answer.
 
     Args:
         role: The argument that tells it what to do: "--child" tries kernels, "--imports" imports packages.
@@ -27,8 +43,9 @@ class Child:
     """
 
     def __init__(self, role: str, **facts: Any) -> None:
-        self._said: queue.Queue[dict | None] = queue.Queue()
-        self._stderr: deque[str] = deque(maxlen=30)
+        self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._output: deque[str] = deque(maxlen=30)
+        self._secret = secrets.token_hex(16)
         self._process = subprocess.Popen(
             # Isolated, so that neither the working folder nor the user's own packages get in; what the
             # parent sees is told to it.
@@ -36,19 +53,26 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             # A session of its own, so that what it starts ends with it.
             start_new_session=os.name == "posix",
         )
-        for read in (self._read_answers, self._read_errors):
-            threading.Thread(target=read, daemon=True).start()
+        self._together = Together(self._process)
+        assert self._process.stdin and self._process.stdout and self._process.stderr
+        self._stdin = self._process.stdin
+        self._readers = [
+            threading.Thread(target=read, args=(stream,), daemon=True)
+            for read, stream in (
+                (self._read_answers, self._process.stdout),
+                (self._read_errors, self._process.stderr),
+            )
+        ]
+        for reader in (*self._readers, threading.Thread(target=self._await_end, daemon=True)):
+            reader.start()
         path = [entry for entry in sys.path if entry and Path(entry).resolve() != _COMMAND]
         # What ended already is found when an answer is waited for.
         with contextlib.suppress(OSError):
-            self.tell(json.dumps({"sys_path": path, **facts}))
+            self.tell(json.dumps({"sys_path": path, "secret": self._secret, **facts}))
 
     @property
     def runs(self) -> bool:
@@ -60,11 +84,11 @@ class Child:
 
     def tell(self, line: str) -> None:
         """Hands it one line; OSError where it has ended."""
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
+        self._stdin.write(line.encode() + b"\n")
+        self._stdin.flush()
 
-    def hear(self, timeout: float) -> dict | None:
-        """Its next answer, None where it has ended.
+    def hear(self, timeout: float) -> dict[str, Any] | None:
+        """Its next answer, None where it has ended or closed its answers.
 
         Raises:
             TimeoutError: It said nothing for that many seconds.
@@ -75,48 +99,67 @@ class Child:
             raise TimeoutError from None
 
     def death(self, where: str) -> str:
-        """How a process that has ended did so, and its last words.
+        """How a process that gives no more answers came to it, and its last words.
 
         Args:
             where: What it was doing, "at its first call".
         """
-        code = self._process.wait()
-        words = " ".join(" ".join(self._stderr).split())[-400:]
-        return f"the process ended with {_in_words(code)} {where}" + (f": {words}" if words else "")
+        try:
+            how = f"the process ended with {_in_words(self._process.wait(_GRACE))}"
+        except subprocess.TimeoutExpired:
+            how = "the process closed its answers and went on"
+        self._readers[1].join(_LAST_WORDS)
+        words = " ".join(" ".join(self._output.copy()).split())[-400:]
+        return f"{how} {where}" + (f": {words}" if words else "")
 
     def kill(self) -> None:
         """Ends it and whatever it started."""
-        if os.name == "posix":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        self._together.kill()
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE)
 
     def end(self) -> None:
         """Lets it end by itself, and ends it where it does not."""
-        try:
-            self._process.stdin.close()
-            self._process.wait(timeout=5)
-        except (OSError, subprocess.TimeoutExpired):
-            pass
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self._stdin.close()
+            self._process.wait(_GRACE)
         self.kill()
 
-    def _read_answers(self) -> None:
-        for line in self._process.stdout:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                message = None
-            # What a library forked has the same channel, and is not asked.
-            if isinstance(message, dict) and message.get("pid") == self._process.pid:
-                self._said.put(message)
-            else:
-                self._stderr.append(line)
+    def _await_end(self) -> None:
+        self._process.wait()
+        # What it started may hold its answers open, and would be waited for as if it were the process itself.
+        self._together.kill()
+        self._readers[0].join(_LAST_WORDS)
         self._said.put(None)
 
-    def _read_errors(self) -> None:
-        for line in self._process.stderr:
-            self._stderr.append(line)
+    def _read_answers(self, stream: IO[bytes]) -> None:
+        for line in _lines(stream):
+            answer = self._answer(line)
+            if answer is not None:
+                self._said.put(answer)
+            elif line.strip():
+                self._output.append(line[:_KEPT_OF_A_LINE])
+        self._said.put(None)
+
+    def _answer(self, line: str) -> dict[str, Any] | None:
+        """What the process itself says; None for a line of anything else."""
+        if self._secret not in line:
+            return None
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+        return said if isinstance(said, dict) and said.pop("secret", None) == self._secret else None
+
+    def _read_errors(self, stream: IO[bytes]) -> None:
+        for line in _lines(stream):
+            self._output.append(line[:_KEPT_OF_A_LINE])
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    while line := stream.readline(_LONGEST_LINE):
+        yield line.decode("utf-8", "replace")
 
 
 def _in_words(code: int) -> str:

@@ -17,6 +17,15 @@ NOT_IMPORTABLE = "not-importable"
 STATES = (OK, WRONG, REFUSED, CRASHED, TIMED_OUT, NOT_IMPORTABLE)
 
 FORMAT = 1
+_LARGEST = 1e12
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "state": (str,),
+    "error": (int, float, type(None)),
+    "detail": (str,),
+    "seconds": (int, float),
+    "cases": (int,),
+    "times": (dict,),
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,27 @@ class Verdict:
         return REASONS(self.state, detail=self.detail)
 
 
+def verdict_from(data: object) -> Verdict:
+    """A verdict from JSON; ValueError where it is none."""
+    if not isinstance(data, dict):
+        raise ValueError("a verdict is an object")
+    facts = {name: data[name] for name in _TYPES if name in data}
+    for name, value in facts.items():
+        # A bool is a number to Python.
+        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+            raise ValueError(f"{name} of a verdict is no {type(value).__name__}")
+        if isinstance(value, (int, float)) and not 0 <= value < _LARGEST:
+            raise ValueError(f"{name} of a verdict can not be {value!r:.40}")
+    if unknown := data.keys() - _TYPES.keys():
+        raise ValueError(f"a verdict has no {min(unknown)!r:.40}")
+    if "state" not in facts:
+        raise ValueError("a verdict has a state")
+    for one in facts.get("times", {}).values():
+        if not isinstance(one, (int, float)) or isinstance(one, bool) or not 0 <= one < _LARGEST:
+            raise ValueError("a time of a verdict is no time")
+    return Verdict(**facts)
+
+
 @dataclass(frozen=True)
 class Stored:
     """One file of verdicts.
@@ -102,7 +132,7 @@ def read(file: Path) -> tuple[Stored | None, str]:
         if data["format"] != FORMAT:
             return None, f"{file.name} is of another version of SageKit; the kernels are checked again"
         verdicts = {
-            str(gpu): {str(name): Verdict(**facts) for name, facts in found.items()}
+            str(gpu): {name: verdict_from(facts) for name, facts in found.items()}
             for gpu, found in data["verdicts"].items()
         }
         versions = {str(name): str(version) for name, version in data["versions"].items()}

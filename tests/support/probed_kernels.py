@@ -1,7 +1,12 @@
 """Kernels for the child process of the probe: right ones, and each kind of broken one. Runs on the CPU."""
 
+import contextlib
 import itertools
+import json
 import os
+import subprocess
+import sys
+import tempfile
 import time
 
 import torch
@@ -107,6 +112,79 @@ def chatters(q, k, v, *, mask=None, scale=None):
     return right(q, k, v, mask=mask, scale=scale)
 
 
+def forks(q, k, v, *, mask=None, scale=None):
+    """What the fork goes on to say is right, and the kernel itself is not."""
+    if next(_forks) == 0 and os.fork():
+        time.sleep(3)
+        return torch.zeros_like(q)
+    return right(q, k, v, mask=mask, scale=scale)
+
+
+_forks = itertools.count()
+
+
+def prints_garbage(q, k, v, *, mask=None, scale=None):
+    """To every file that is open, answers in the name of others among it."""
+    forged = json.dumps({"event": "verdict", "kernel": "prints_garbage", "verdict": {"state": "wrong"}})
+    lines = [
+        "no JSON\n",
+        "[1, 2]\n",
+        '{"event":\n',
+        "[" * 5000 + "\n",
+        forged + "\n",
+        "\xff" * 9,
+        "unfinished",
+    ]
+    for number in range(1, 20):
+        with contextlib.suppress(OSError):
+            if os.fstat(number).st_mode & 0o170000 == 0o010000:  # A pipe.
+                os.write(number, "".join(lines).encode("latin-1"))
+    return right(q, k, v, mask=mask, scale=scale)
+
+
+def _note_of_grandchildren():
+    return os.path.join(tempfile.gettempdir(), "sagekit-grandchildren-of-kernels")
+
+
+def _starts_what_outlives():
+    """A process that holds every pipe of this one open, and does not end."""
+    started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
+    with open(_note_of_grandchildren(), "a") as note:
+        note.write(f"{started.pid}\n")
+
+
+def outlived_in_a_crash(q, k, v, *, mask=None, scale=None):
+    for number in range(3, 20):
+        with contextlib.suppress(OSError):
+            os.set_inheritable(number, True)
+    _starts_what_outlives()
+    os._exit(3)
+
+
+def outlived_in_a_hang(q, k, v, *, mask=None, scale=None):
+    _starts_what_outlives()
+    time.sleep(600)
+
+
+def outlived_when_right(q, k, v, *, mask=None, scale=None):
+    if next(_started) == 0:
+        _starts_what_outlives()
+    return right(q, k, v, mask=mask, scale=scale)
+
+
+_started = itertools.count()
+
+
+def closes_its_answers(q, k, v, *, mask=None, scale=None):
+    os.closerange(3, 20)
+    time.sleep(600)
+
+
+def goes_on_and_on(q, k, v, *, mask=None, scale=None):
+    time.sleep(1)
+    return right(q, k, v, mask=mask, scale=scale)
+
+
 def _fails_to_import():
     raise ImportError("DLL load failed while importing _fused: The specified module could not be found.")
 
@@ -119,6 +197,8 @@ KERNELS = (
     *(right, drops_the_mask, drops_the_scale, swaps_the_layout, shifts_the_rows, counts_the_padding),
     *(swallows_a_key_head, casts_to_half, reads_behind_the_end, changes_its_inputs, answers_differently),
     *(answers_nan, answers_zeros, raises, aborts, exits, sleeps, loses_the_gpu, chatters),
+    *(forks, prints_garbage, outlived_in_a_crash, outlived_in_a_hang, outlived_when_right),
+    *(closes_its_answers, goes_on_and_on),
 )
 
 

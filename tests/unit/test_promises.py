@@ -27,6 +27,7 @@ ROOMS = {
 PACK = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 PACK += [ROOT / "__init__.py", ROOT / "prestartup_script.py"]
 EXCHANGE = ROOT / "backup" / "exchange.py"
+TOGETHER = ROOT / "check" / "together.py"
 
 IMPORT_IN_A_CHILD = """
 import importlib, importlib.util, socket, subprocess, sys
@@ -70,16 +71,31 @@ def names_used(path: Path):
 @pytest.mark.parametrize("path", PACK, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_installs_runs_or_evaluates_anything(path):
     used = set(names_used(path))
-    if path == ROOT / "check" / "process.py":
-        used.discard("subprocess")  # The one place: this Python, fixed arguments, no shell.
-    if path == EXCHANGE:
-        used.discard("ctypes")  # The one call of the C library that Python lacks: see the next test.
+    if path in (ROOT / "check" / "process.py", TOGETHER):
+        used.discard("subprocess")  # The one place: this Python, fixed arguments, no shell. And its end.
+    if path in (EXCHANGE, TOGETHER):
+        used.discard("ctypes")  # What Python lacks: see the next tests.
     assert not used & {"pip", "ensurepip", "subprocess", "os.system", "eval()", "exec()", "ctypes"}
 
 
 def test_of_the_c_library_one_call_is_used_that_renames():
     text = EXCHANGE.read_text(encoding="utf-8")
     assert text.count("CDLL") == 1 and "ctypes.CDLL(None).renameat2\n" in text
+
+
+def test_of_windows_the_calls_are_used_that_make_and_end_a_job():
+    text = TOGETHER.read_text(encoding="utf-8")
+    named = re.findall(r'\("([A-Z]\w+)", (?:handle|truth),', text)
+    assert text.count("WinDLL") == 1 and "CDLL(" not in text.replace("WinDLL(", "")
+    assert sorted(named) == [
+        "AssignProcessToJobObject",
+        "CloseHandle",
+        "CreateJobObjectW",
+        "OpenProcess",
+        "SetInformationJobObject",
+        "TerminateJobObject",
+    ]
+    assert "Popen(" not in text and "run(" not in text
 
 
 def rooms_read(path: Path):
