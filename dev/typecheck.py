@@ -18,7 +18,15 @@ if not __package__:
 
 from . import PACK, say
 
-STRICT: tuple[str, ...] = ("doctor", "host", "kernels", "knowledge", "machine")
+STRICT: tuple[str, ...] = (
+    "core.attention",
+    "core.session",
+    "doctor",
+    "host",
+    "kernels",
+    "knowledge",
+    "machine",
+)
 CHECKED: tuple[str, ...] = ("backup", "kernels_check", "nodes")
 PLATFORMS = ("linux", "win32", "darwin")
 NAME = "sagekit"  # The checkout's own folder need not be a Python name.
