@@ -38,7 +38,7 @@ ATTENTION = Catalogue(
         # What happened to a kernel.
         "raised-here": "one that raised",
         "raised-in-measuring": "one that raised while it was measured",
-        "dropped": "{kernel} raised and is not used again until ComfyUI restarts ({error})",
+        "dropped": "{kernel} failed and is not used again until ComfyUI restarts ({error})",
         "no-numbered-blocks": (
             "exact_first_blocks and exact_last_blocks do nothing: this model numbers no blocks"
         ),
@@ -51,13 +51,19 @@ ATTENTION = Catalogue(
         "kept-out-everywhere": (
             "quantised kernels run no more for this model, to which they gave NaN, Inf or wrong values"
         ),
+        "kept-out-entirely": (
+            "no kernel of SageKit runs for this model any more: they gave it NaN, Inf or wrong values"
+        ),
         "run-again": "{finding}; the step was run again with exact attention",
+        "run-again-after-raising": (
+            "a kernel failed in the middle of a step; the step was run again with exact attention"
+        ),
         "answers-kept": (
-            "quantised kernels gave NaN, Inf or wrong values, and another node, which keeps answers, did not "
+            "kernels gave NaN, Inf or wrong values, and another node, which keeps answers, did not "
             "let the step be run again; this model stays exact"
         ),
         "broken-together": (
-            "quantised kernels together led to NaN or Inf; the step was run again with exact attention, and "
+            "kernels together led to NaN or Inf; the step was run again with exact attention, and "
             "this model stays exact"
         ),
         "broken-by-itself": "the model gives NaN or Inf with exact attention, too: not a kernel's doing",

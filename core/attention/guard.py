@@ -1,8 +1,9 @@
-"""No wrong answer of a quantised kernel leaves the model: it is found, redone, and kept from coming back.
+"""No wrong answer of a kernel leaves the model: it is found, redone, and kept from coming back.
 
 What shows it, read in one wait for the GPU at the end of a forward: a sum over the output, which is NaN or
-Inf where any part of it is; and the error of a few of the forward's calls on a few of their rows, which shows
-plain wrong answers at once and slow drift over several steps.
+Inf where any part of it is, whichever kernel ran; and, of quantised kernels, the error of a few calls on a
+few of their rows, which shows plain wrong answers at once and slow drift over several steps. A kernel that
+raises may have written into q, k or v before, so that its step is run again as well.
 """
 
 import math
@@ -60,19 +61,26 @@ class Forward:
     """One forward of the diffusion model, as the calls in it see it.
 
     Attributes:
-        quantised: A quantised kernel ran in it, so that its output is worth a look.
-        recheck: It is run a second time: every call runs exactly, and each quantised kernel that would have
-            run is tried beside it.
+        routed: A kernel ran in it, so that its output is worth a look.
+        quantised: One that is not exact did.
+        spoiled: One raised, and may have left other values in q, k or v than the model put there.
+        recheck: It is run a second time: ComfyUI's own attention answers every call, exactly, and each kernel
+            that would have run is tried beside it.
         is_settled: Its output has been looked at.
         calls: Calls of quantised kernels so far; in a second run, calls of any.
         readings: Of each call whose error was sampled.
         began: The clock when it began.
     """
 
-    __slots__ = ("began", "calls", "every", "is_settled", "offset", "quantised", "readings", "recheck")
+    __slots__ = (
+        *("began", "calls", "every", "is_settled", "offset", "quantised", "readings", "recheck", "routed"),
+        "spoiled",
+    )
 
     def __init__(self, every: int = 0, offset: int = 0, began: float = 0.0) -> None:
+        self.routed = False
         self.quantised = False
+        self.spoiled = False
         self.recheck = False
         self.is_settled = False
         self.calls = 0
@@ -83,12 +91,14 @@ class Forward:
 
     def enter(self) -> None:
         """Another run of the network in the same forward begins."""
-        self.quantised = self.recheck = self.is_settled = False
+        self.routed = self.quantised = self.spoiled = self.recheck = self.is_settled = False
 
     def repeat(self) -> None:
         """The same network is run a second time, with exact attention."""
         self.recheck = True
+        self.spoiled = False
         self.calls = self.every = 0
+        self.readings.clear()
 
     @property
     def is_due(self) -> bool:
@@ -121,7 +131,7 @@ class Drift:
 
 
 class Quarantine:
-    """Where quantised kernels may not run any more in one model; safe to share among threads.
+    """Where kernels may not run any more in one model; safe to share among threads.
 
     A place is a block of the model in words, "double block 3", or a class of calls where the model
     numbers no blocks.
@@ -130,31 +140,40 @@ class Quarantine:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept_out: dict[tuple[str, str], Message] = {}
-        self._everywhere = False
+        self._without_quantised = self._without_any = False
 
     @property
     def is_empty(self) -> bool:
         """Nothing is kept out anywhere."""
-        return not self._kept_out and not self._everywhere
+        return not (self._kept_out or self._without_quantised or self._without_any)
 
     def __len__(self) -> int:
         return len(self._kept_out)
 
-    def holds(self, kernel: str, *places: str) -> bool:
+    def holds(self, kernel: str, quantised: bool, *places: str) -> bool:
         """Whether a kernel may not run at any of the places."""
-        return self._everywhere or any((kernel, place) in self._kept_out for place in places)
+        return self.holds_all(quantised) or any((kernel, place) in self._kept_out for place in places)
+
+    def holds_all(self, quantised: bool) -> bool:
+        """Whether no kernel may run anywhere, or none that is quantised."""
+        return self._without_any or (quantised and self._without_quantised)
 
     def add(self, kernel: str, place: str, cause: Message) -> None:
         with self._lock:
             self._kept_out.setdefault((kernel, place), cause)
 
-    def add_all(self) -> None:
-        """No quantised kernel runs anywhere any more."""
-        self._everywhere = True
+    def add_all(self, quantised: bool) -> None:
+        """No kernel runs anywhere any more, or none that is quantised."""
+        if quantised:
+            self._without_quantised = True
+        else:
+            self._without_any = True
 
     def in_words(self) -> Message:
         """Which kernels, why and where."""
-        if self._everywhere:
+        if self._without_any:
+            return ATTENTION("kept-out-entirely")
+        if self._without_quantised:
             return ATTENTION("kept-out-everywhere")
         with self._lock:
             kept_out = dict(self._kept_out)
@@ -237,9 +256,13 @@ class Guard:
         self._has_told = True
         self._report.note(text, GUARD)
 
-    def keeps_out(self, kernel: str, *places: str) -> bool:
+    def keeps_out(self, kernel: str, quantised: bool, *places: str) -> bool:
         """Whether a kernel may not run at any of the places."""
-        return self._quarantine.holds(kernel, *places)
+        return self._quarantine.holds(kernel, quantised, *places)
+
+    def keeps_all_out(self, quantised: bool) -> bool:
+        """Whether no kernel may run anywhere, or none that is quantised."""
+        return self._quarantine.holds_all(quantised)
 
     def begin(self) -> Forward:
         """The next forward, with as many samples as the forwards so far have time for, each at another call.
@@ -292,11 +315,11 @@ class Guard:
             self._tell(self._quarantine.in_words())
         return finite and not broken
 
-    def tried(self, kernel: str, place: str, out: torch.Tensor | None, right: torch.Tensor) -> None:
-        """Takes what a kernel answered in a second forward, None where it raised, and the right answer."""
+    def tried(self, kernel: str, place: str, out: torch.Tensor, right: torch.Tensor) -> None:
+        """Takes what a kernel answered in a second forward, and the right answer."""
         if not is_finite(right):
             return  # Nobody could have answered better.
-        if out is None or not is_finite(out):
+        if not is_finite(out):
             self._quarantine.add(kernel, place, NOT_FINITE)
         elif not relative_error(out, right) <= BROKEN * self._budget:
             self._quarantine.add(kernel, place, WRONG)
@@ -305,21 +328,32 @@ class Guard:
         """How many kernels are kept out of how many places: more after a second run is a finding."""
         return len(self._quarantine)
 
-    def conclude(self, found_before: int, forward: Forward, out: Sequence[torch.Tensor]) -> None:
-        """Draws the conclusion from the second run of a forward, and says it."""
+    def conclude(
+        self, found_before: int, forward: Forward, out: Sequence[torch.Tensor], raised: bool
+    ) -> None:
+        """Draws the conclusion from the second run of a forward, and says it.
+
+        Args:
+            found_before: What ``found`` was before it.
+            forward: The forward.
+            out: What it gave the second time.
+            raised: It was run again because a kernel had raised, and not for what it gave.
+        """
         if not forward.calls:
             # Whoever answered had the first run's answer at hand, as node packs have that cache steps.
-            self._quarantine.add_all()
+            self._quarantine.add_all(forward.quantised)
             self._tell(ATTENTION("answers-kept"))
         elif self.found() > found_before:
             self._tell(ATTENTION("run-again", finding=self._quarantine.in_words()))
-        elif all(is_finite(one) for one in out):
-            # No kernel fails by itself and together they do: float16 models near their limit.
-            self._quarantine.add_all()
-            self._tell(ATTENTION("broken-together"))
-        else:
+        elif not all(is_finite(one) for one in out):
             self.watches = False
             self._tell(ATTENTION("broken-by-itself"))
+        elif raised:
+            self._tell(ATTENTION("run-again-after-raising"))
+        else:
+            # No kernel fails by itself and together they do: float16 models near their limit.
+            self._quarantine.add_all(forward.quantised)
+            self._tell(ATTENTION("broken-together"))
 
     def _drifts_away(self, kernel: str, place: str, group: str, off: float, size: float) -> bool:
         """Takes one sample in; whether its kernel is kept out of a place from now on."""
@@ -328,7 +362,7 @@ class Guard:
             with self._lock:
                 drift = self._drifts.setdefault((kernel, where), Drift())
             error = drift.add(off, size)
-            if drift.samples >= enough and error > self._budget and not self.keeps_out(kernel, where):
+            if drift.samples >= enough and error > self._budget and not self.keeps_out(kernel, True, where):
                 self._quarantine.add(kernel, where, ATTENTION("errors-above", budget=self._budget))
                 found = True
             if place == group:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..session import Session
 
 _FLOAT32_STEPS = 1e-5
+# So often at most is a forward run again because kernels raise in it, each once.
+MOST_REPEATS = 8
 
 
 def patch_model(model: Any, settings: Settings, session: "Session") -> Any:
@@ -110,8 +112,8 @@ def _around_sampling(patch: Patch) -> Callable[..., Any]:
 def _around_forward(called: Patch) -> Callable[..., Any]:
     """A wrapper around a forward: keeps steps exact that the node excludes, and looks at what comes out.
 
-    Every forward in which a quantised kernel ran costs one reduction over its output, the samples of its
-    calls' errors, and one wait for the GPU; a node with a range of steps, one wait more for sigma.
+    Every forward in which a kernel ran costs one reduction over its output, the samples of its calls' errors
+    where it is quantised, and one wait for the GPU; a node with a range of steps, one wait more for sigma.
     """
 
     def run_patched(given: Forward) -> Any:
@@ -147,16 +149,25 @@ def _around_forward(called: Patch) -> Callable[..., Any]:
 
 def guarded(patch: Patch, forward: Watched, run: Callable[[], Any]) -> Any:
     """The answer of a forward, of a second one with exact attention where the first may not be used."""
-    out = run()
-    if not (forward.quantised and patch.guard.watches) or forward.is_settled or not _tensors(out):
+    out, guard = run(), patch.guard
+    if forward.is_settled or not _tensors(out):
+        return out
+    raised = forward.spoiled
+    if not raised and not (forward.routed and guard.watches):
         return out
     forward.is_settled = True
-    found = patch.guard.found()
-    if patch.guard.look(forward, _tensors(out)):
+    found = guard.found()
+    if not raised and guard.look(forward, _tensors(out)):
         return out
     forward.repeat()
     out = run()
-    patch.guard.conclude(found, forward, _tensors(out))
+    # A kernel that raises while it is tried beside the right answer raises no second time: it is dropped.
+    for _ in range(MOST_REPEATS):
+        if not forward.spoiled:
+            break
+        forward.repeat()
+        out = run()
+    guard.conclude(found, forward, _tensors(out), raised)
     return out
 
 

@@ -74,28 +74,41 @@ class Override:
             return self._other(_UNREADABLE, func)(*args, **kwargs)
         plan = patch.plan(given, options)
         forward: Forward | None = options.get(FORWARD_KEY)
-        beside: Routed | None = None
         if forward is not None and forward.recheck:
-            forward.calls += 1
-            if isinstance(plan, Undecided) or (isinstance(plan, Routed) and plan.quantised):
-                beside = plan if isinstance(plan, Routed) else None
-                plan = patch.guarded_plan(given)
+            return self._attend_again(func, plan, given, options, forward, args, kwargs)
         out: Tensor | None = None
         if isinstance(plan, Undecided):
-            plan, out = _settle(patch, plan, given, self._other(plan, func), args, kwargs)
+            plan, out = _settle(patch, plan, given, forward, self._other(plan, func), args, kwargs)
         elif isinstance(plan, Routed):
             out = _run(patch, plan, given)
             if out is None:
-                plan = _dropped(patch, plan)
+                plan = _dropped(patch, plan, forward)
         patch.report.count(plan)
         if out is None or isinstance(plan, OnHost):
-            answer = self._other(plan, func)(*args, **kwargs)
-        else:
-            if plan.quantised and forward is not None:
+            return self._other(plan, func)(*args, **kwargs)
+        if forward is not None:
+            forward.routed = True
+            if plan.quantised:
                 _watch(patch, plan, given, options, forward, out)
-            answer = heads_joined(out, plan.call, given.skip_output_reshape)
-        if beside is not None:
-            _try_beside(patch, beside, given, options, answer)
+        return heads_joined(out, plan.call, given.skip_output_reshape)
+
+    def _attend_again(
+        self,
+        func: Attention,
+        plan: Plan,
+        given: Arguments,
+        options: dict[str, Any],
+        forward: Forward,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """A call in a second forward: ComfyUI's own attention answers, and the kernel is tried beside it."""
+        forward.calls += 1
+        on_host = plan if isinstance(plan, OnHost) else self.patch.on_host(given)
+        self.patch.report.count(on_host)
+        answer = self._other(on_host, func)(*args, **kwargs)
+        if isinstance(plan, Routed):
+            _try_beside(self.patch, plan, given, options, forward, answer)
         return answer
 
     def container_function(self, q: Any, k: Any, v: Any, *rest: Any, **kwargs: Any) -> Any:
@@ -137,9 +150,11 @@ class Override:
     ) -> Any:
         """Runs the kernel with q, k, v taken out of their containers, so that it can free them."""
         patch, forward = self.patch, options.get(FORWARD_KEY)
-        if plan.quantised and forward is not None:
-            forward.quantised = True
-            forward.calls += 1
+        if forward is not None:
+            forward.routed = True
+            if plan.quantised:
+                forward.quantised = True
+                forward.calls += 1
         given = read((*containers.taken(boxes), *rest), kwargs)
         assert given is not None  # The same arguments have been read to make the plan.
         tensors = apart(given, plan.call)
@@ -149,7 +164,7 @@ class Override:
         if out is not None:
             patch.report.count(plan)
             return heads_joined(out, plan.call, skip)
-        dropped = _dropped(patch, plan)
+        dropped = _dropped(patch, plan, forward)
         patch.report.count(dropped)
         named = dict(zip(ARGUMENTS_AFTER_QKV, rest, strict=False)) | kwargs | {"skip_reshape": True}
         return self._other(dropped, default_itself())(*tensors, named.pop("heads"), **named)
@@ -173,6 +188,7 @@ def _settle(
     patch: Patch,
     plan: Undecided,
     given: Arguments,
+    forward: Forward | None,
     func: Attention,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -180,20 +196,21 @@ def _settle(
     """The decided plan of a class of calls, and what its kernel answered to this first one, if one did."""
     device = given.q.device
     if device.type != "cuda":
-        return _settled(patch, plan, given, func, args, kwargs)
+        return _settled(patch, plan, given, forward, func, args, kwargs)
     with torch.cuda.device(device):
         if torch.cuda.is_current_stream_capturing():
             # Nothing can be measured inside a CUDA graph; a call outside it decides.
             return OnHost(
                 why="cuda-graph", call=plan.call, passed_over=plan.passed_over, exact=plan.exact
             ), None
-        return _settled(patch, plan, given, func, args, kwargs)
+        return _settled(patch, plan, given, forward, func, args, kwargs)
 
 
 def _settled(
     patch: Patch,
     plan: Undecided,
     given: Arguments,
+    forward: Forward | None,
     func: Attention,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -208,7 +225,7 @@ def _settled(
     passed_over = dict(settled.passed_over)
     for backend, _ in plan.candidates:
         if any(reason.code == "raised" for reason in passed_over.get(backend.name, ())):
-            patch.report.note(session.kernels.why_dropped(backend.name), f"{DROPPED}:{backend.name}")
+            _tell_of_raising(patch, backend.name, forward)
     return settled, out
 
 
@@ -226,12 +243,22 @@ def _watch(
         patch.guard.took(patch.guard.clock.perf_counter() - began)
 
 
-def _try_beside(patch: Patch, plan: Routed, given: Arguments, options: dict[str, Any], right: Tensor) -> None:
-    """In a second forward: what the quantised kernel would have answered, against the right answer."""
+def _try_beside(
+    patch: Patch,
+    plan: Routed,
+    given: Arguments,
+    options: dict[str, Any],
+    forward: Forward,
+    right: Tensor,
+) -> None:
+    """In a second forward: what the kernel would have answered, against the right answer."""
     with unrecorded():
         out = _run(patch, plan, given)
-        out = None if out is None else heads_joined(out, plan.call, given.skip_output_reshape)
-        patch.guard.tried(plan.name, place(plan, options), out, right)
+        if out is None:
+            _tell_of_raising(patch, plan.name, forward)
+            return
+        joined = heads_joined(out, plan.call, given.skip_output_reshape)
+        patch.guard.tried(plan.name, place(plan, options), joined, right)
 
 
 def _run(patch: Patch, plan: Routed, given: Arguments) -> Tensor | None:
@@ -246,9 +273,20 @@ def _can_be_owned(plan: Routed, forward: Forward | None) -> bool:
     return forward is None or not (forward.recheck or (forward.is_due and not forward.readings))
 
 
-def _dropped(patch: Patch, plan: Routed) -> OnHost:
-    """What became of a call whose kernel raised, for the report."""
-    patch.report.note(patch.session.kernels.why_dropped(plan.name), f"{DROPPED}:{plan.name}")
+def _tell_of_raising(patch: Patch, name: str, forward: Forward | None) -> None:
+    """Notes that a kernel raised, for the user and for the guard.
+
+    PyTorch's own kernels look at their arguments first; any other may have written into q, k or v by then.
+    """
+    kernels = patch.session.kernels
+    patch.report.note(kernels.why_dropped(name), f"{DROPPED}:{name}")
+    if forward is not None and not kernels.backends[name].of_torch:
+        forward.spoiled = True
+
+
+def _dropped(patch: Patch, plan: Routed, forward: Forward | None) -> OnHost:
+    """What became of a call whose kernel raised."""
+    _tell_of_raising(patch, plan.name, forward)
     return OnHost(why="raised", call=plan.call, passed_over=plan.passed_over, exact=plan.exact)
 
 

@@ -74,18 +74,28 @@ class Patch:
             self._plans = {}
         exact = given.exact or options.get(EXACT_STEP_KEY, False) or self._in_exact_block(options)
         plan = self._known_plan(given, exact)
-        if (
-            isinstance(plan, Routed)
-            and plan.quantised
-            and not self.guard.is_clear
-            and self.guard.keeps_out(plan.name, place(plan, options), group(plan))
-        ):
-            return self.guarded_plan(given)
-        return plan
+        if self.guard.is_clear or not self._is_kept_out(plan, options):
+            return plan
+        plan = self._known_plan(given, exact=True, why="guard")
+        return self.on_host(given) if self._is_kept_out(plan, options) else plan
 
-    def guarded_plan(self, given: Arguments) -> Plan:
-        """What to do with a call out of which the guard keeps quantised kernels."""
-        return self._known_plan(given, exact=True, why="guard")
+    def _is_kept_out(self, plan: Plan, options: dict[str, Any]) -> bool:
+        """Whether the guard keeps the plan's kernel out of the running block, or of the whole class."""
+        if isinstance(plan, OnHost):
+            return False
+        if isinstance(plan, Undecided):
+            return self.guard.keeps_all_out(quantised=not plan.exact)
+        return self.guard.keeps_out(plan.name, plan.quantised, place(plan, options), group(plan))
+
+    def on_host(self, given: Arguments) -> OnHost:
+        """What to do with a call that the guard leaves to ComfyUI's own attention, exactly."""
+        key = (given.key(True), "guard", OnHost)
+        plan = self._plans.get(key)
+        if not isinstance(plan, OnHost):
+            call = facts(given, True)
+            plan = OnHost(why="guard", call=None if isinstance(call, Reason) else call, exact=True, key=key)
+            self._plans[key] = plan
+        return plan
 
     def _known_plan(self, given: Arguments, exact: bool, why: str = "") -> Plan:
         key = (given.key(exact), why)

@@ -13,7 +13,7 @@ from sagekit.core.attention import model as host_model
 from sagekit.core.attention.dispatch import Kernels
 from sagekit.core.attention.guard import is_finite
 from sagekit.core.attention.settings import Settings
-from sagekit.kernels.kinds import QUANTISED
+from sagekit.kernels.kinds import EXACT, QUANTISED
 from support import fake_kernels
 from support.compiling import lora
 from support.sampling import STEPS, numbers_blocks, sample
@@ -32,15 +32,16 @@ def guarded(wan, monkeypatch, session):
     monkeypatch.setattr(guard, "SAMPLE_SECONDS", 1e-9)
     monkeypatch.setattr(guard.Guard, "took", lambda self, seconds: None)
 
-    def make(breaks, on=None, **settings):
+    def make(breaks, on=None, kind=QUANTISED, before=lambda call, tensors: None, **settings):
         calls = []
 
         def attend(q, k, v, *, mask=None, scale=None):
-            out = fake_kernels.float32_attention(q, k, v, mask=mask, scale=scale)
             calls.append(len(calls))
+            before(len(calls) - 1, (q, k, v))
+            out = fake_kernels.float32_attention(q, k, v, mask=mask, scale=scale)
             return breaks(len(calls) - 1, out)
 
-        backend = fake_kernels.backend(attend=attend, kind=QUANTISED)
+        backend = fake_kernels.backend(attend=attend, kind=kind)
         session.kernels = Kernels({"fake": backend})
         return host_model.patch_model(on or wan, Settings("fake", **settings), session), calls
 
@@ -249,14 +250,101 @@ def test_a_model_that_is_black_by_itself_is_run_twice_only_once(wan, guarded, mo
     assert "not a kernel's doing" in session.runs.ended()[-1]["notes"][0]
 
 
-def test_off_and_exact_kernels_are_not_watched(wan, monkeypatch, session):
+@pytest.mark.parametrize(("kernel", "looks"), [("right", STEPS), ("off", 0), ("absent", 0)])
+def test_every_step_in_which_a_kernel_ran_is_looked_at_and_no_other(wan, monkeypatch, session, kernel, looks):
     looked = []
     monkeypatch.setattr(guard.Guard, "look", lambda *arguments: looked.append(1) or True)
-    backend = fake_kernels.backend("right")
-    session.kernels = Kernels({"right": backend})
-    for kernel in ("right", "off", "auto"):
-        sample(host_model.patch_model(wan, Settings(kernel), session))
-    assert looked == []
+    session.kernels = Kernels({"right": fake_kernels.backend("right", kind=EXACT)})
+    sample(host_model.patch_model(wan, Settings(kernel), session))
+    assert len(looked) == looks
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+@pytest.mark.parametrize("first", [CLASSES, CALLS // 2, CALLS - 1])
+def test_nan_of_a_kernel_that_counts_as_exact_leaves_the_model_as_little(wan, guarded, session, first, value):
+    right = sample(wan)
+    breaks = lambda call, out: with_one(value)(out) if call >= first else out  # noqa: E731
+    model, calls = guarded(breaks, kind=EXACT)
+    assert relative_error(sample(model), right) < 1e-5
+    assert "run again with exact attention" in session.runs.ended()[-1]["notes"][0]
+    before = len(calls)
+    assert relative_error(sample(model), right) < 1e-5
+    # Where it failed ComfyUI's own attention runs, whatever the kernel is declared to be.
+    run = session.runs.ended()[-1]
+    assert run["fallbacks"].get("guard", 0) > 0
+    assert sum((run["kernels"] | run["fallbacks"]).values()) == CALLS and len(calls) - before < CALLS
+
+
+def test_exact_kernels_that_fail_only_together_leave_the_model_to_comfyui(wan, guarded, monkeypatch, session):
+    base_model = type(wan.model)
+    original, forwards = base_model._apply_model, itertools.count()
+
+    def overflows(self, *args, **kwargs):
+        out = original(self, *args, **kwargs)
+        return out * float("nan") if next(forwards) == 0 else out
+
+    right = sample(wan)
+    monkeypatch.setattr(base_model, "_apply_model", overflows)
+    model, calls = guarded(lambda call, out: out, kind=EXACT)
+    assert relative_error(sample(model), right) < 1e-5
+    assert "together" in session.runs.ended()[-1]["notes"][0]
+    before = len(calls)
+    sample(host_model.patch_model(wan, Settings("fake"), session))
+    assert len(calls) == before
+    assert "no kernel of SageKit runs for this model" in session.runs.ended()[-1]["notes"][0]
+
+
+@pytest.mark.parametrize("kind", [EXACT, QUANTISED])
+@pytest.mark.parametrize("first", [0, CLASSES, CALLS // 2, CALLS - 1])
+def test_a_kernel_that_writes_into_its_arguments_and_then_raises_costs_a_step_and_no_image(
+    wan, guarded, session, kind, first
+):
+    def before(call, tensors):
+        if call >= first:
+            for tensor in tensors:
+                tensor.mul_(-3.0)
+            raise RuntimeError("a launch failed in the middle")
+
+    right = sample(wan)
+    model, calls = guarded(lambda call, out: out, kind=kind, before=before)
+    assert relative_error(sample(model), right) < 1e-5
+    assert len(calls) == first + 1
+    notes = session.runs.ended()[-1]["notes"]
+    assert any("fake failed and is not used again" in note for note in notes)
+    assert any("the step was run again with exact attention" in note for note in notes)
+    assert relative_error(sample(model), right) < 1e-5 and len(calls) == first + 1
+
+
+def test_a_kernel_of_pytorchs_own_that_refuses_a_call_costs_no_second_forward(wan, session):
+    forwards = []
+
+    def attend(q, k, v, *, mask=None, scale=None):
+        raise RuntimeError("No available kernel. Aborting execution.")
+
+    backend = fake_kernels.backend(attend=attend, kind=EXACT, of_torch=True)
+    session.kernels = Kernels({"fake": backend})
+    hook = wan.model.diffusion_model.register_forward_pre_hook(lambda *_: forwards.append(1))
+    try:
+        right = sample(wan)
+        forwards.clear()
+        assert torch.equal(sample(host_model.patch_model(wan, Settings("fake"), session)), right)
+    finally:
+        hook.remove()
+    assert len(forwards) == STEPS
+
+
+def test_a_kernel_that_raises_while_it_is_tried_beside_the_right_answer_is_told_too(wan, guarded, session):
+    def before(call, tensors):
+        if call > CALLS // 2:
+            tensors[0].zero_()
+            raise RuntimeError("a launch failed in the middle")
+
+    right = sample(wan)
+    model, _ = guarded(
+        lambda call, out: with_one(float("nan"))(out) if call == CALLS // 2 else out, before=before
+    )
+    assert relative_error(sample(model), right) < 1e-5
+    assert any("fake failed and is not used again" in note for note in session.runs.ended()[-1]["notes"])
 
 
 def test_the_second_forward_gets_controlnets_output_again():
