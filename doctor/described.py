@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import fields, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ..kernels.families import sought
 from ..machine import Environment, described
 from ..machine.described import LINE, DescriptionError
-from ..machine.surroundings import EMBEDDED, PORTABLE, SYSTEM, Surroundings
+from ..machine.surroundings import EMBEDDED, PORTABLE, SYSTEM, UNTOLD, Surroundings
 from ..machine.user_error import UserError
 
 # A report is a few KiB. What is larger is a log, or something else that was named by mistake.
@@ -43,7 +43,8 @@ def read_machine(file: Path) -> tuple[Environment, Surroundings]:
     try:
         data = described.parse(text)
         environment = described.environment_of(data, sought())
-        return environment, _surroundings(data.get("surroundings") or {}, environment)
+        around = _surroundings(data.get("surroundings") or {}, environment)
+        return _without_a_part_of_a_path(environment), around
     except DescriptionError as error:
         raise UserError(f"{file} describes no machine: {error}.") from None
 
@@ -79,6 +80,15 @@ def _surroundings(told: Any, environment: Environment) -> Surroundings:
     return Surroundings(**known)
 
 
+def _without_a_part_of_a_path(environment: Environment) -> Environment:
+    """A report tells the last parts of where Python is, which as a command would start another one."""
+    python = environment.python
+    path = PureWindowsPath if environment.system == "windows" else PurePosixPath
+    if python is None or path(python.executable).is_absolute():
+        return environment
+    return replace(environment, python=replace(python, executable=""))
+
+
 def _kinds(name: str) -> tuple[type, ...]:
     if name in ("not_ascii", "variables"):
         return (dict,)
@@ -99,5 +109,5 @@ def _versions(told: Any) -> dict[str, tuple[int, ...] | None]:
 def _kind(environment: Environment) -> str:
     python = environment.python
     if python is None or not python.embedded:
-        return SYSTEM
+        return SYSTEM if python and python.executable else UNTOLD
     return PORTABLE if "python_embeded" in python.executable.lower() else EMBEDDED

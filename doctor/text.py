@@ -58,6 +58,8 @@ def answer_lines(answers: list[Answer]) -> list[str]:
         lines += [f"  cause: {answer.cause}", f"  fix: {answer.fix}"]
         lines += [f"    {command}" for command in answer.commands]
         lines += [f"  [{answer.code}, {answer.confidence} confidence; {', '.join(answer.sources)}]"]
+    there = dict.fromkeys(answer.open_in for answer in answers if answer.open_in)
+    lines += [line for place in there for line in ("", place)]
     return lines[1:]
 
 

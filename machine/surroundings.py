@@ -18,6 +18,8 @@ from .redaction import names_to_hide
 PORTABLE, EMBEDDED, VENV, CONDA, SYSTEM = "portable", "embedded", "venv", "conda", "system"
 # A virtual environment that ComfyUI's desktop application makes with its own uv.
 DESKTOP = "desktop"
+# Of a machine that somebody described, and not its Python.
+UNTOLD = "untold"
 RUNTIME = ("msvcp140.dll", "vcruntime140.dll", "vcruntime140_1.dll")
 _VARIABLES = ("PYTHONPATH", "PYTHONHOME", "CC", "CUDA_PATH", "TRITON_CACHE_DIR")
 _NAMES = {
@@ -25,6 +27,7 @@ _NAMES = {
     EMBEDDED: "an embeddable Python",
     VENV: "a virtual environment",
     DESKTOP: "ComfyUI Desktop",
+    UNTOLD: "a Python of a kind that is not told",
 }
 
 
@@ -33,7 +36,7 @@ class Surroundings:
     """Facts that nothing but an installation needs. What was not read is None or empty.
 
     Attributes:
-        kind: PORTABLE, EMBEDDED, VENV, CONDA, DESKTOP or SYSTEM.
+        kind: PORTABLE, EMBEDDED, VENV, CONDA, DESKTOP, SYSTEM or UNTOLD.
         host: "Kaggle" or "Colab".
         folder: Where include and libs belong: the folder Python is installed in.
         comfyui: ComfyUI's folder, where main.py is.

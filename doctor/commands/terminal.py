@@ -16,6 +16,7 @@ from ...machine.surroundings import (
     DESKTOP,
     EMBEDDED,
     PORTABLE,
+    UNTOLD,
     VENV,
     Surroundings,
 )
@@ -24,7 +25,7 @@ from .remove import REMOVE
 
 # Folders that are the same on every machine.
 _PUBLIC = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/opt/conda/bin/")
-ANYWHERE, ACTIVATED, DESKTOPS_OWN = "anywhere", "activated", "desktop"
+ANYWHERE, ACTIVATED, DESKTOPS_OWN, THEIR_OWN = "anywhere", "activated", "desktop", "their-own"
 PORTABLE_FOLDER, COMFYUI, BASE = "portable", "comfyui", "base"
 VENV_FOLDER, CONDA_FOLDER, PYTHON_FOLDER = "venv", "conda", "python"
 _WORDS = {
@@ -101,6 +102,8 @@ class Terminal:
             return f"In a cell of the notebook, each command with ! before it{there}."
         if self.place == ACTIVATED:
             return "Open a terminal and activate the environment that ComfyUI runs in."
+        if self.place == THEIR_OWN:
+            return "Open a terminal in which python is the Python that runs ComfyUI, and no other one."
         if self.place == DESKTOPS_OWN:
             return "Open ComfyUI Desktop's own terminal, in the panel at its bottom edge; pip is uv's there."
         if not words:
@@ -233,6 +236,8 @@ def _by_kind(around: Surroundings) -> tuple[str, str]:
         return PYTHON_FOLDER, ".\\python.exe"
     if around.host:
         return ANYWHERE, "python"
+    if around.kind == UNTOLD:
+        return THEIR_OWN, "python"
     return (ACTIVATED, "python") if around.kind in (VENV, CONDA, DESKTOP) else (ANYWHERE, "")
 
 

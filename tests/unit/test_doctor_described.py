@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from sagekit.doctor import described
+from sagekit.doctor.causes.answer import explain
 from sagekit.doctor.plan.plan import make_plan
 from sagekit.doctor.report import block
+from sagekit.doctor.text import answer_lines, plan_lines
 from sagekit.machine.surroundings import Surroundings
 from sagekit.machine.user_error import UserError
 from support import environments
@@ -65,6 +67,37 @@ def test_a_report_read_back_gives_the_plan_of_the_machine_itself(tmp_path, name)
         one.file for step in told.steps if (one := step.wheel)
     ]
     assert [str(one) for one in plan.mismatches] == [str(one) for one in told.mismatches]
+
+
+@pytest.mark.parametrize("executable", ["python_embeded\\python.exe", "bin/python", "python.exe", ""])
+@pytest.mark.parametrize("kind", ["portable", "embedded", "venv", "conda", "desktop"])
+def test_a_command_for_a_machine_of_a_report_is_said_where_to_type(tmp_path, kind, executable):
+    """What a report tells of Python's place is a part of a path: as a command it would be another Python."""
+    told = SHORT | {"packages": {}, "surroundings": {"kind": kind}}
+    told["python"] = SHORT["python"] | {
+        "executable": executable,
+        "embedded": kind in ("portable", "embedded"),
+    }
+    machine, log = tmp_path / "machine.json", tmp_path / "log.txt"
+    machine.write_text(json.dumps(told), encoding="utf-8")
+    log.write_text("No module named 'triton'", encoding="utf-8")
+    plan = make_plan(*described.read_machine(machine))
+    lines = [line for step in plan.steps for line in plan.here.tell(step.commands).lines]
+    starts = {"portable": ".\\python_embeded\\python.exe -s", "embedded": ".\\python.exe -s"}
+    assert lines and plan.here.open_in
+    assert all(line.startswith(starts.get(kind, "python -m pip")) for line in lines if " pip " in line)
+    assert plan.here.open_in in plan_lines(plan)
+    assert answer_lines(explain(log.read_text(), plan))[-1] == plan.here.open_in
+
+
+def test_of_a_python_that_nobody_told_of_no_kind_is_claimed(tmp_path):
+    told = SHORT | {"packages": {}, "python": SHORT["python"] | {"embedded": False}}
+    (tmp_path / "machine.json").write_text(json.dumps(told), encoding="utf-8")
+    machine, around = described.read_machine(tmp_path / "machine.json")
+    lines = plan_lines(make_plan(machine, around))
+    assert around.kind == "untold" and "not told" in lines[0]
+    assert any(line.strip().startswith("python -m pip install") for line in lines)
+    assert "python is the Python that runs ComfyUI" in "\n".join(lines)
 
 
 def test_the_whole_of_json_is_read_as_the_report_is(tmp_path):
