@@ -8,7 +8,10 @@ from .paste import Paste, flowing
 
 _FATAL = flowing(
     r"Fatal Python error: (?:Aborted|Segmentation fault)|Windows fatal exception: [\w ]{3,40}"
-    r"|Segmentation fault|Exception Code: 0x\w{8}|0xC0000005|3221225477|SIGSEGV|SIGABRT"
+    r"|Segmentation fault|Exception Code: 0x\w{8}|0xC000(?:0005|0409|0374|001D)|SIGSEGV|SIGABRT|SIGILL"
+    # The same numbers as a start file, a shell or a container tells them.
+    r"|3221225477|3221226505|3221226356|3221225501|-1073741819|-1073740791|-1073740940|-1073741795"
+    r"|\bAborted(?= \(core dumped\)|\n|$)|\(core dumped\)|exit(?:ed with)? code:? 13[249]\b"
 )
 _ON_STACK = re.compile(
     r"(sageattention|sageattn3?|flash_attn|xformers|libtriton|triton|comfy_kitchen|torch_hip|amdhip)"
@@ -22,10 +25,16 @@ def crashes(paste: Paste) -> Iterator[Crash]:
         "windows fatal exception",
         "segmentation fault",
         "exception code: 0x",
-        "0xc0000005",
-        "3221225477",
+        "0xc000",
+        "322122",
+        "-107374",
         "sigsegv",
         "sigabrt",
+        "sigill",
+        "aborted",
+        "(core dumped)",
+        "exit code",
+        "exited with code",
     )
     for place, match in paste.matches(words, _FATAL):
         stack = paste.text[place : place + 3_000]

@@ -194,7 +194,8 @@ def _maker(paste: Paste, gpu: str, torch: str) -> str:
 
 _WINDOWS = re.compile(
     r"(?<![\w])[A-Za-z]:\\{1,2}[\w .-]|(?<![\w])[A-Za-z]:/(?!/)[\w .-]{1,80}/[\w .-]"
-    r"|\[MSC v|WinError|_amd64\.pyd|DLL load failed|\bcl(\.exe)? is not found|\w\.exe\b|\w\.dll\b"
+    r"|\[MSC v|Microsoft Visual C\+\+|vcvars\w{2,5}\.bat"
+    r"|WinError|_amd64\.pyd|DLL load failed|\bcl(\.exe)? is not found|\w\.exe\b|\w\.dll\b"
 )
 _LINUX = re.compile(
     r"(?<![\w:])/(?:home|root|usr|opt|mnt|workspace|tmp|var|comfy|venv)/\w"

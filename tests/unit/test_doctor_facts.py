@@ -10,7 +10,7 @@ from sagekit.doctor.paste.events import events
 from sagekit.doctor.paste.paste import read
 from sagekit.doctor.paste.told import Told, read_facts
 from sagekit.doctor.plan.plan import make_plan
-from support.environments import PLAIN_WINDOWS, WINDOWS_312
+from support.environments import PLAIN_WINDOWS, RTX_4090, WINDOWS_312
 
 WINDOWS_LOG = """\
 C:\\Portable>.\\python_embeded\\python.exe -s ComfyUI\\main.py --fast fp16_accumulation --novram
@@ -76,6 +76,30 @@ def test_an_error_report_of_comfyui_tells_the_same():
 def test_a_line_tells_what_it_tells_and_no_more(text, facts):
     told = read_facts(read(text))
     assert {name: getattr(told, name) for name in facts} == facts
+
+
+def test_a_line_that_windows_alone_has_is_not_read_as_this_linuxs():
+    (answer,) = explain("error: Microsoft Visual C++ 14.0 or greater is required.", None, RTX_4090)
+    assert answer.code == "needs-compiler" and "Windows" in answer.note
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        (
+            "Using sage attention\nEnabled fp16 accumulation.\ntorch.compile\nthe image is pure noise",
+            "any two",
+        ),
+        (
+            "Using sage attention\nEnabled fp16 accumulation.\nthe image is pure noise",
+            "bypass the patch node",
+        ),
+        ("Using pytorch attention\nthe image is pure noise", "the model's files"),
+    ],
+)
+def test_noise_is_put_down_to_what_the_log_shows_alone(log, words):
+    (answer,) = explain(log)
+    assert words in answer.cause + answer.fix and "One of these" not in answer.cause
 
 
 def test_the_machine_tells_what_the_log_does_not():

@@ -132,6 +132,13 @@ UNKNOWN = {
         "frobber",
     ),
     "a compiler's line": ('frob.cu(12): error: identifier "frob" is undefined', "kind-source", "frob.cu"),
+    "a crash that the shell tells": (
+        "  0%|   | 0/20\nAborted (core dumped)",
+        "kind-crash",
+        "without an exception",
+    ),
+    "a crash by its number": ("Process exited with code 3221226505", "kind-crash", "without an exception"),
+    "an end by Linux": ("  0%|   | 0/20\nKilled", "kind-memory", "Killed"),
     "a crash": ("Fatal Python error: Segmentation fault", "kind-crash", "without an exception"),
     "a package that is not there": (
         "Cannot import /srv/ComfyUI/custom_nodes/frobber module for custom nodes: No module named 'frobs'",
