@@ -183,17 +183,18 @@ def status(session: Session) -> dict:
     """This machine, the verdict on every kernel by GPU, and what does not belong together."""
     known, kernels = session.proofs, session.kernels.backends
     environment, stored = known.environment, known.stored
+    remarks = [*known.remarks, *session.times.remarks]
     return {
         "version": environment.pack.version if environment else None,
         "environment": environment.as_data() if environment else None,
         "verdicts": stored.as_data() if stored else {},
         "times": times(session),
         "checking": known.checking,
-        "remarks": list(known.remarks),
+        "remarks": remarks,
         "mismatches": [one.as_data() for one in rules.mismatches(environment)] if environment else [],
         "limits": [one.as_data() for one in rules.limits(environment)] if environment else [],
         "notices": session.messages.notices(),
-        "said": said(_refusals(kernels.values())),
+        "said": said([*_refusals(kernels.values()), *remarks]),
     }
 
 

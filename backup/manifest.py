@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..machine import json_file, schema
 from ..machine.user_error import UserError
 from . import disk
 from .place import EMBEDDED, VENV
@@ -14,6 +15,8 @@ from .tree import JUNCTION, SYMLINK, SYMLINK_TO_FOLDER, Mark
 
 FILE, FILES = "manifest.json", "files"
 _FORMAT = 1
+# Bytes of the largest manifest: of a million files.
+_LARGEST = 512 << 20
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -63,12 +66,11 @@ def read(folder: str) -> Manifest:
     """Reads the record of a backup; refuses a damaged one, and one whose paths lead out of its folder."""
     file = os.path.join(folder, FILE)
     try:
-        with open(file, encoding="ascii") as stream:
-            data = json.load(stream)
+        data = json_file.load(file, _LARGEST)
     except FileNotFoundError:
         raise _damaged(folder, "there is none") from None
-    except ValueError:
-        raise _damaged(folder, "it can not be read") from None
+    except json_file.DamagedError as error:
+        raise _damaged(folder, f"it can not be read, {error}") from None
     if not isinstance(data, dict) or not isinstance(data.get("content"), str):
         raise _damaged(folder, "it is no manifest")
     if data.get("format") != _FORMAT:
@@ -76,7 +78,7 @@ def read(folder: str) -> Manifest:
     if hashlib.sha256(data["content"].encode("ascii", "replace")).hexdigest() != data.get("sha256"):
         raise _damaged(folder, "its checksum is another")
     try:
-        return _parse(json.loads(data["content"]))
+        return _parse(json_file.parse(data["content"].encode("ascii")))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, str(error)) from None
 
@@ -90,15 +92,15 @@ def _damaged(folder: str, why: str) -> UserError:
 
 def _parse(data: dict[str, Any]) -> Manifest:
     manifest = Manifest(
-        name=data["name"],
-        folder=data["folder"],
-        kind=data["kind"],
-        program=data["program"],
-        made=float(data["made"]),
+        name=schema.text(data["name"]),
+        folder=schema.text(data["folder"]),
+        kind=schema.text(data["kind"]),
+        program=schema.text(data["program"]),
+        made=schema.number(data["made"]),
         files={path: (_mark(mark), digest) for path, (mark, digest) in data["files"].items()},
-        folders={path: int(mode) for path, mode in data["folders"].items()},
-        links={path: (kind, target) for path, (kind, target) in data["links"].items()},
-        copied=int(data["copied"]),
+        folders={path: schema.whole(mode) for path, mode in data["folders"].items()},
+        links={path: (kind, schema.text(target)) for path, (kind, target) in data["links"].items()},
+        copied=schema.whole(data["copied"]),
     )
     every = {**manifest.folders, **manifest.links, **manifest.files}
     if len(every) != len(manifest.folders) + len(manifest.links) + len(manifest.files):
@@ -113,13 +115,14 @@ def _parse(data: dict[str, Any]) -> Manifest:
         raise ValueError("it names no environment")
     if not all(kind in (SYMLINK, SYMLINK_TO_FOLDER, JUNCTION) for kind, _ in manifest.links.values()):
         raise ValueError("a link is of no kind")
-    if not all(_HASH.fullmatch(digest) for _, digest in manifest.files.values()):
+    if not all(_HASH.fullmatch(schema.text(digest)) for _, digest in manifest.files.values()):
         raise ValueError("a checksum is none")
     return manifest
 
 
 def _mark(values: list) -> Mark:
-    size, changed, mode, status, number = map(int, values)
+    # Times before 1970 are less than none.
+    size, changed, mode, status, number = (schema.whole(one, -(2**63), 2**128) for one in values)
     return size, changed, mode, status, number
 
 

@@ -63,7 +63,8 @@ class Place:
         disk.make_folder(self.home)
         # Only this user reads a copy of files that may have been private.
         os.chmod(self.home, 0o700)
-        handle = os.open(os.path.join(self.home, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.path.join(self.home, _LOCK)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600)
         try:
             if not _lock(handle):
                 raise UserError(

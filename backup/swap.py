@@ -82,7 +82,10 @@ def _finish_swap(place: Place) -> list[str]:
     data = note.read(journal)
     if not isinstance(data, dict):
         return []
-    old, new = (os.path.join(place.home, os.path.basename(str(data.get(one)))) for one in ("old", "new"))
+    # Two folders of this home and nothing else, whoever wrote the journal.
+    if not (_is_one(data.get("old"), shelf.REPLACED) and _is_one(data.get("new"), shelf.RESTORING, shelf.REPLACED)):
+        return []
+    old, new = (os.path.join(place.home, data[one]) for one in ("old", "new"))
     said: list[str] = []
     if not os.path.lexists(place.folder):
         # The prepared folder was proven before the journal was written.
@@ -96,6 +99,10 @@ def _finish_swap(place: Place) -> list[str]:
         said = ["An interrupted restore was finished."]
     os.unlink(journal)
     return said
+
+
+def _is_one(name: object, *begins: str) -> bool:
+    return isinstance(name, str) and name.startswith(begins) and os.path.basename(name) == name
 
 
 def _hidden(store: str) -> list[str]:

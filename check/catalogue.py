@@ -18,7 +18,13 @@ REASONS = Reasons(
     }
 )
 
-MESSAGES = Catalogue({"refusal": "{reasons:then}"})
+MESSAGES = Catalogue(
+    {
+        "refusal": "{reasons:then}",
+        "kernels-are-checked-again": "the kernels are checked again",
+        "verdicts-not-kept": "the kernel check's results can not be kept: {error}",
+    }
+)
 
 
 def refusal(reasons: Iterable[Reason]) -> Message:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..machine import json_file
+from ..machine import json_file, schema
 from ..machine.reason import Reason
-from .catalogue import REASONS
+from .catalogue import MESSAGES, REASONS
 
 OK = "ok"
 WRONG = "wrong"
@@ -17,15 +17,8 @@ NOT_IMPORTABLE = "not-importable"
 STATES = (OK, WRONG, REFUSED, CRASHED, TIMED_OUT, NOT_IMPORTABLE)
 
 FORMAT = 1
-_LARGEST = 1e12
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "state": (str,),
-    "error": (int, float, type(None)),
-    "detail": (str,),
-    "seconds": (int, float),
-    "cases": (int,),
-    "times": (dict,),
-}
+# Most kernels and most GPUs of one file, and most times of one kernel.
+_MOST_KERNELS, _MOST_GPUS, _MOST_TIMES = 1000, 256, 100
 
 
 @dataclass(frozen=True)
@@ -75,23 +68,18 @@ class Verdict:
 
 def verdict_from(data: object) -> Verdict:
     """A verdict from JSON; ValueError where it is none."""
-    if not isinstance(data, dict):
-        raise ValueError("a verdict is an object")
-    facts = {name: data[name] for name in _TYPES if name in data}
-    for name, value in facts.items():
-        # A bool is a number to Python.
-        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
-            raise ValueError(f"{name} of a verdict is no {type(value).__name__}")
-        if isinstance(value, (int, float)) and not 0 <= value < _LARGEST:
-            raise ValueError(f"{name} of a verdict can not be {value!r:.40}")
-    if unknown := data.keys() - _TYPES.keys():
+    facts = schema.fields(data)
+    if unknown := facts.keys() - Verdict.__dataclass_fields__.keys():
         raise ValueError(f"a verdict has no {min(unknown)!r:.40}")
-    if "state" not in facts:
-        raise ValueError("a verdict has a state")
-    for one in facts.get("times", {}).values():
-        if not isinstance(one, (int, float)) or isinstance(one, bool) or not 0 <= one < _LARGEST:
-            raise ValueError("a time of a verdict is no time")
-    return Verdict(**facts)
+    error = facts.get("error")
+    return Verdict(
+        state=schema.text(schema.field(facts, "state")),
+        error=None if error is None else schema.number(error),
+        detail=schema.text(facts.get("detail", "")),
+        seconds=schema.number(facts.get("seconds", 0.0)),
+        cases=schema.whole(facts.get("cases", 0)),
+        times=schema.table(facts.get("times", {}), schema.number, _MOST_TIMES),
+    )
 
 
 @dataclass(frozen=True)
@@ -125,23 +113,28 @@ class Stored:
 
 def read(file: Path) -> tuple[Stored | None, str]:
     """The verdicts in a file, and what is wrong with the file where they can not be had ("" if nothing)."""
-    data, trouble = json_file.read(file, "the kernels are checked again")
+    then = MESSAGES("kernels-are-checked-again")
+    data, trouble = json_file.read(file, then)
     if data is None:
         return None, trouble
     try:
-        if data["format"] != FORMAT:
-            return None, f"{file.name} is of another version of SageKit; the kernels are checked again"
-        verdicts = {
-            str(gpu): {name: verdict_from(facts) for name, facts in found.items()}
-            for gpu, found in data["verdicts"].items()
-        }
-        versions = {str(name): str(version) for name, version in data["versions"].items()}
-        return Stored(str(data["fingerprint"]), versions, verdicts), ""
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        facts = schema.fields(data)
+        if schema.whole(schema.field(facts, "format"), -(2**63)) != FORMAT:
+            return None, json_file.of_another_version(file, then)
         return (
-            None,
-            f"{file.name} is damaged ({type(error).__name__}: {error}); the kernels are checked again",
+            Stored(
+                schema.text(schema.field(facts, "fingerprint")),
+                schema.table(schema.field(facts, "versions"), schema.text, _MOST_KERNELS),
+                schema.table(schema.field(facts, "verdicts"), _of_a_gpu, _MOST_GPUS),
+            ),
+            "",
         )
+    except ValueError as error:
+        return None, json_file.damaged(file, error, then)
+
+
+def _of_a_gpu(data: object) -> dict[str, Verdict]:
+    return schema.table(data, verdict_from, _MOST_KERNELS)
 
 
 def write(file: Path, stored: Stored) -> str:
@@ -157,4 +150,4 @@ def write(file: Path, stored: Stored) -> str:
         "verdicts": Stored("", {}, lasting).as_data(),
     }
     trouble = json_file.write(file, data)
-    return f"the kernel check's results can not be kept: {trouble}" if trouble else ""
+    return MESSAGES("verdicts-not-kept", error=trouble) if trouble else ""

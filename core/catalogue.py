@@ -35,6 +35,8 @@ ATTENTION = Catalogue(
             "{kernel} did not run ({reasons:then}); ComfyUI's own attention ran instead"
         ),
         "measuring": "measuring attention: {number} of {count} kernels, {q_len} x {kv_len}",
+        "attention-is-measured-again": "attention is measured again",
+        "times-not-kept": "the times of attention kernels can not be kept: {error}",
         # What happened to a kernel.
         "raised-here": "one that raised",
         "raised-in-measuring": "one that raised while it was measured",

@@ -6,11 +6,11 @@ The short form names what is known and nothing else::
      "driver": "581.29", "packages": {"sageattention": "2.2.0+cu130torch2.9.0.post4"}}
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from . import json_file
 from .driver import Driver, Gpu
 from .environment import Environment
 from .pack import Pack
@@ -36,8 +36,8 @@ def parse(text: str) -> dict[str, Any]:
     """
     reported = re.search(rf"^{LINE}(\{{.*\}})\s*$", text, re.MULTILINE)
     try:
-        data = json.loads(reported[1] if reported else text)
-    except (ValueError, RecursionError) as error:
+        data = json_file.parse((reported[1] if reported else text).encode("utf-8", "replace"))
+    except json_file.DamagedError as error:
         raise DescriptionError(
             f"a machine as --json or --report prints it is needed, this is no JSON ({error})"
         ) from None

@@ -3,13 +3,13 @@
 Nothing is downloaded, and neither `kernels` nor `huggingface_hub` is imported.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import json_file
 from .package import COMPILED, InstalledFile, Package, identity
 
 # A repository's folder is "kernels--..." since the Hub knows kernels as a type of their own, "models--..."
@@ -115,8 +115,8 @@ def _has_code(files: list[InstalledFile]) -> bool:
 def _metadata(file: Path) -> dict[str, Any]:
     """What a build says of itself; {} where it says nothing that can be read."""
     try:
-        told = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        told = json_file.load(file)
+    except (OSError, json_file.DamagedError):
         return {}
     return told if isinstance(told, dict) else {}
 

@@ -5,7 +5,7 @@ text; a page that knows the code makes the sentence of its own language from the
 
 The page falls back to English where a sentence has no code. That is so for what the doctor says (causes,
 fixes, steps, findings, mismatches and limits), for what the kernel check found wrong (details of verdicts but
-those that refuse), for remarks on files that are kept, and for versions as ``Package.shown`` spells them.
+those that refuse), and for versions as ``Package.shown`` spells them.
 
 A template names its values in braces, with the format of a number where it is one: "{calls:,}", "{part:.1%}".
 A value that is a list is joined with commas, or as its format says: "or", "and", "bar", "then".

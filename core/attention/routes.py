@@ -8,11 +8,11 @@ import logging
 import threading
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...kernels.backend import Backend, Kernel
 from ...kernels.faults import is_out_of_memory
-from ...machine import json_file
+from ...machine import json_file, schema
 from ...machine.message import Message
 from ...machine.reason import Reason
 from ..catalogue import ATTENTION, REASONS
@@ -30,6 +30,8 @@ FILE_NAME = "routes.json"
 FORMAT = 1
 # Most classes of calls whose times are kept for one GPU; the oldest go first.
 KEPT_CLASSES = 2000
+# Most GPUs of one file, and most kernels of one class.
+_MOST_GPUS, _MOST_KERNELS = 256, 1000
 # Seconds that the kernels of one class of calls may take to time, all together.
 LIMIT = 3.0
 # Times this close are equal, and the more exact kernel wins: what two readings of one kernel differ by (H200,
@@ -103,18 +105,7 @@ class Times:
 
     def read(self, file: Path, fingerprint: str) -> None:
         """Takes what earlier runs on this machine, as it is now, have measured."""
-        data, trouble = json_file.read(file, "attention is measured again")
-        known: dict[str, dict[str, dict[str, float]]] = {}
-        if data is not None:
-            try:
-                if not isinstance(data, dict):
-                    raise TypeError("no object")
-                if data["format"] == FORMAT and data["fingerprint"] == fingerprint:
-                    known = _checked(data["times"])
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                trouble = (
-                    f"{file.name} is damaged ({type(error).__name__}: {error}); attention is measured again"
-                )
+        known, trouble = _read(file, fingerprint)
         with self._lock:
             self._file, self._fingerprint, self._known = file, fingerprint, known
             self.remarks = [trouble] if trouble else []
@@ -162,22 +153,34 @@ class Times:
             data = {"format": FORMAT, "fingerprint": self._fingerprint, "times": self._known}
             trouble = json_file.write(self._file, data)
         if trouble and not self.remarks:
-            self.remarks.append(f"the times of attention kernels can not be kept: {trouble}")
+            self.remarks.append(ATTENTION("times-not-kept", error=trouble))
             log.warning("SageKit: %s", self.remarks[-1])
 
 
-def _checked(times: Any) -> dict[str, dict[str, dict[str, float]]]:
-    """The times of a file, as they must be."""
-    checked = {
-        str(gpu): {
-            str(call): {str(name): float(one) for name, one in found.items()} for call, found in calls.items()
-        }
-        for gpu, calls in times.items()
-    }
-    every = (one for calls in checked.values() for found in calls.values() for one in found.values())
-    if not all(0 < one < float("inf") for one in every):
-        raise ValueError("a time that can not be")
-    return checked
+def _read(file: Path, fingerprint: str) -> tuple[dict[str, dict[str, dict[str, float]]], str]:
+    """The times in a file, none of another machine, and what is wrong with the file ("" if nothing)."""
+    then = ATTENTION("attention-is-measured-again")
+    data, trouble = json_file.read(file, then)
+    if data is None:
+        return {}, trouble
+    try:
+        facts = schema.fields(data)
+        if schema.whole(schema.field(facts, "format"), -(2**63)) != FORMAT:
+            return {}, json_file.of_another_version(file, then)
+        if schema.text(schema.field(facts, "fingerprint")) != fingerprint:
+            return {}, ""
+        return schema.table(schema.field(facts, "times"), _of_a_gpu, _MOST_GPUS), ""
+    except ValueError as error:
+        return {}, json_file.damaged(file, error, then)
+
+
+def _of_a_gpu(data: object) -> dict[str, dict[str, float]]:
+    return schema.table(data, _of_a_class, KEPT_CLASSES)
+
+
+def _of_a_class(data: object) -> dict[str, float]:
+    # Zero would be the fastest of all.
+    return schema.table(data, lambda one: schema.number(one, least=1e-9), _MOST_KERNELS)
 
 
 def settle(

@@ -72,7 +72,7 @@ def test_a_change_is_said_at_one_start_only_flag_or_not(start):
 def test_a_damaged_file_is_said_and_replaced(start):
     start.file.write_text("{")
     _, said, probed = start()
-    assert "can not be read" in said[0] and probed == ["flag-sage"]
+    assert "is damaged" in said[0] and probed == ["flag-sage"]
     assert verdicts.read(start.file)[0] is not None
 
 

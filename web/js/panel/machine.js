@@ -2,7 +2,7 @@
 // @ts-check
 import { icon, list, make } from "../dom.js";
 import { state } from "../store.js";
-import { number, say } from "../words.js";
+import { number, say, told } from "../words.js";
 import { empty, facts, section } from "./section.js";
 
 // Told beside torch, or of no use to who reads it.
@@ -27,7 +27,7 @@ function write(body) {
   parts.push(status.environment ? facts(rows(status.environment)) : empty(say("machineUnknown")));
   parts.push(list(say("mismatches"), (status.mismatches ?? []).map(misfit)));
   parts.push(list(say("limits"), (status.limits ?? []).map(misfit)));
-  parts.push(list(say("remarks"), status.remarks ?? []));
+  parts.push(list(say("remarks"), (status.remarks ?? []).map(told)));
   body.replaceChildren(...parts.flat().filter(Boolean));
 }
 
