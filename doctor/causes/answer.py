@@ -39,6 +39,7 @@ class Answer:
         question: What tells the remaining causes apart; "" where one remains.
         harmless: Nothing has to be done for it.
         note: That the log is from another machine than this one, and how that shows.
+        parts: Where several causes remain, each with what to do, most likely first.
     """
 
     code: str
@@ -53,10 +54,13 @@ class Answer:
     question: str = ""
     harmless: bool = False
     note: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Values for JSON."""
-        return asdict(self) | {"commands": list(self.commands), "sources": list(self.sources)}
+        parts = [{"cause": cause, "fix": fix} for cause, fix in self.parts]
+        lists = {"commands": list(self.commands), "sources": list(self.sources), "parts": parts}
+        return asdict(self) | lists
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,7 @@ def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal
         question=asked,
         harmless=one.symptom.harmless,
         note=found.elsewhere,
+        parts=tuple(causes) if len(causes) > 1 and not one.symptom.all else (),
     )
 
 

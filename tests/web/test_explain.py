@@ -113,6 +113,26 @@ def test_a_server_that_fails_leaves_a_sentence(panel, part):
     page.unroute("**/sagekit/explain")
 
 
+def test_of_several_causes_each_has_what_to_do_beside_it_and_an_option_is_not_broken(panel, part):
+    page = panel.page.browser_page
+    parts = [{"cause": "First cause.", "fix": "See --force-upcast-attention."}, {"cause": "Other.", "fix": "B."}]
+    answer = {"line": "x", "cause": "One of these. (1) ...", "fix": "(1) ...", "commands": [], "sources": []}
+    answer |= {"parts": parts, "question": "Which one runs?", "harmless": False}
+    alone = answer | {"parts": [], "cause": "It alone.", "fix": "Do this."}
+    body = json.dumps({"answers": [answer, alone]})
+    page.route("**/sagekit/explain", lambda route: route.fulfill(body=body, content_type="application/json"))
+    told = explain(part, "x")
+    page.unroute("**/sagekit/explain")
+    assert "One of these:" in told and "(1)" not in told and "Which one runs?" in told
+    assert part.locator("ol li").all_inner_texts() == [
+        "First cause.\nWhat to do: See --force-upcast-attention.",
+        "Other.\nWhat to do: B.",
+    ]
+    assert "It alone.\nWhat to do: Do this." in told
+    option = part.get_by_text("--force-upcast-attention", exact=True)
+    assert option.evaluate("one => one.getClientRects().length") == 1
+
+
 def test_markup_in_a_log_is_text_and_a_command_is_copied_whole(panel, part):
     page = panel.page.browser_page
     command = 'python_embeded\\python.exe -s -m pip install "<b>x</b>"'

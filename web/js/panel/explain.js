@@ -94,12 +94,28 @@ export function answer(one) {
   return [
     one.line && make("code", {}, one.line),
     one.harmless && make("div", {}, make("strong", {}, say("harmless"))),
-    make("div", {}, one.cause),
-    make("div", {}, one.fix),
+    one.parts?.length > 1 ? several(one) : single(one),
     one.open_in && make("p.place", {}, one.open_in),
     (one.commands ?? []).map(command),
     one.sources?.length > 0 && make("p.quiet", {}, say("sources", { sources: one.sources.join(", ") })),
   ];
+}
+
+/** @param {any} one */
+function single(one) {
+  const todo = one.harmless ? null : make("strong", {}, say("whatToDo"), " ");
+  return [make("div", {}, whole(one.cause)), make("div", {}, todo, whole(one.fix))];
+}
+
+/** Several causes between which nothing decides, most likely first, and what tells them apart. @param {any} one */
+function several({ parts, question }) {
+  const items = parts.map((/** @type {any} */ part) => make("li", {}, single(part)));
+  return [make("div", {}, say("oneOf")), make("ol", {}, items), question && make("div", {}, whole(question))];
+}
+
+/** A text whose options (--plan) are not broken at their hyphens. @param {string} text */
+function whole(text) {
+  return String(text ?? "").split(/(--[a-z][\w-]*)/).map((part, at) => (at % 2 ? make("span.whole", {}, part) : part));
 }
 
 /** @param {string} text */
