@@ -115,7 +115,8 @@ def test_a_server_that_fails_leaves_a_sentence(panel, part):
 
 def test_of_several_causes_each_has_what_to_do_beside_it_and_an_option_is_not_broken(panel, part):
     page = panel.page.browser_page
-    parts = [{"cause": "First cause.", "fix": "See --force-upcast-attention."}, {"cause": "Other.", "fix": "B."}]
+    parts = [{"cause": "First cause.", "fix": "See --force-upcast-attention."}]
+    parts.append({"cause": "Other.", "fix": "B."})
     answer = {"line": "x", "cause": "One of these. (1) ...", "fix": "(1) ...", "commands": [], "sources": []}
     answer |= {"parts": parts, "question": "Which one runs?", "harmless": False}
     alone = answer | {"parts": [], "cause": "It alone.", "fix": "Do this."}
