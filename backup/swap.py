@@ -83,7 +83,9 @@ def _finish_swap(place: Place) -> list[str]:
     if not isinstance(data, dict):
         return []
     # Two folders of this home and nothing else, whoever wrote the journal.
-    if not (_is_one(data.get("old"), shelf.REPLACED) and _is_one(data.get("new"), shelf.RESTORING, shelf.REPLACED)):
+    if not (
+        _is_one(data.get("old"), shelf.REPLACED) and _is_one(data.get("new"), shelf.RESTORING, shelf.REPLACED)
+    ):
         return []
     old, new = (os.path.join(place.home, data[one]) for one in ("old", "new"))
     said: list[str] = []

@@ -24,7 +24,10 @@ def versions_of(environment: Environment) -> dict[str, str]:
     Only what a start reads without torch, so that every reader finds the same.
     """
     versions = {name: package.shown for name, package in environment.packages.items()}
-    facts = {"torch": environment.torch, "Python": environment.python and environment.python.version}
+    facts: dict[str, object] = {
+        "torch": environment.torch,
+        "Python": environment.python and environment.python.version,
+    }
     facts |= {"NVIDIA driver": environment.driver, "SageKit": environment.pack.version}
     versions |= {name: str(value) for name, value in facts.items() if value is not None}
     versions["GPU"] = ", ".join(environment.driver.gpus) if environment.driver else "none"

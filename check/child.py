@@ -5,6 +5,7 @@ lines on what was its stdout; anything that a library prints goes to stderr. Whe
 """
 
 import importlib
+import importlib.util
 import json
 import os
 import queue
@@ -13,11 +14,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..kernels.backend import Backend
 from ..kernels.faults import is_out_of_memory, leaves_the_gpu_usable
 from .verdicts import CRASHED, NOT_IMPORTABLE, REFUSED, Verdict
+
+if TYPE_CHECKING:
+    import torch
 
 LOST_CONTEXT = 86
 
@@ -46,7 +50,7 @@ def main() -> int:
     return 0
 
 
-def _verdict(backend: Backend, work: dict, progress) -> Verdict:
+def _verdict(backend: Backend, work: dict[str, Any], progress: Callable[[object], None]) -> Verdict:
     try:
         importlib.import_module("torch")  # The compiled modules link to its libraries.
         _import_each(backend.imports)
@@ -77,14 +81,14 @@ def _import_each(modules: tuple[str, ...]) -> None:
         importlib.import_module(module)
 
 
-def _device(asked: str):
+def _device(asked: str) -> "torch.device":
     """The device asked for; the CPU where torch sees no GPU, as ComfyUI would run there."""
     import torch
 
     return torch.device(asked if torch.cuda.is_available() else "cpu")
 
 
-def _prepare(device) -> tuple[int, int] | None:
+def _prepare(device: "torch.device") -> tuple[int, int] | None:
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -100,9 +104,10 @@ def _extra(file: str | None) -> tuple[Backend, ...]:
     if file is None:
         return ()
     spec = importlib.util.spec_from_file_location(f"{__package__}.extra", file)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.declare()
+    return tuple(module.declare())
 
 
 def begin() -> tuple[Callable[[dict[str, Any]], None], dict[str, Any]]:

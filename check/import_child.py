@@ -8,6 +8,8 @@ import importlib
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 from .child import begin, last_words, lines_until_eof
 from .imports import HOST_IMPORTS
@@ -22,7 +24,7 @@ def main() -> int:
     names = lines_until_eof()
     say({"event": "torch", "error": _error(lambda: importlib.import_module("torch"))})
     for name in iter(names.get, None):
-        say({"event": "imported", "package": name, "error": _error(lambda name=name: _import(name))})
+        say({"event": "imported", "package": name, "error": _error(partial(_import, name))})
     return 0
 
 
@@ -39,7 +41,7 @@ def _import(package: str) -> None:
         thread.join(max(0.0, end - time.monotonic()))
 
 
-def _error(act) -> str:
+def _error(act: Callable[[], object]) -> str:
     """What an act raised in words, "" where it raised nothing."""
     try:
         act()

@@ -147,4 +147,6 @@ def _heard(child: Child, name: str, limit: float) -> dict[str, Any] | None:
 
 def keep_out(name: str) -> None:
     """An import of it in this process fails as that of a package that is not installed."""
-    sys.modules[name] = None
+    # Python's own way to say so.
+    modules: dict[str, Any] = sys.modules
+    modules[name] = None

@@ -4,6 +4,9 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import TypeAlias
 
 import torch
 
@@ -12,11 +15,16 @@ from ..kernels.call import BOOL_MASK, NO_MASK, Call
 from ..kernels.faults import leaves_the_gpu_usable
 from .cases import COMMON_KEY, LARGE_V, NORMAL, OUTLIER, TYPICAL, Case
 from .reference import attention, relative_error
+from .state import State
 from .verdicts import OK, REFUSED, WRONG, Verdict
 
 _ROWS_BEHIND = 200
 _TIMED_RUNS = 5
 _REASONS_TOLD = 6
+
+# q, k, v and the mask.
+Given: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]
+Normal: TypeAlias = Callable[..., torch.Tensor]
 
 
 class FaultError(Exception):
@@ -38,7 +46,8 @@ def try_kernel(
 
     Errors of the GPU itself (out of memory, a lost context) go up.
     """
-    begin, worst, tried, refusals = time.monotonic(), 0.0, 0, {}
+    begin, worst, tried = time.monotonic(), 0.0, 0
+    refusals: dict[str, None] = {}
     for case in cases:
         if case.data != NORMAL and not backend.hard_data:
             continue
@@ -63,45 +72,80 @@ def try_kernel(
 
 
 def _try_case(backend: Backend, kernel: Kernel, case: Case, device: "torch.device") -> float:
-    q, k, v, mask = tensors(case, device)
-    before = [tensor.clone() for tensor in (q, k, v)]
-    out = _attend(kernel, q, k, v, mask, case.call.scale)
-    if out.shape != q.shape or out.dtype != q.dtype:
-        raise FaultError(f"answered {tuple(out.shape)} {out.dtype} to q {tuple(q.shape)} {q.dtype}")
-    if any(not torch.equal(*pair) for pair in zip(before, (q, k, v), strict=True)):
-        raise FaultError("changed its inputs")
+    given = tensors(case, device)
+    q = given[0]
+    call = partial(_attend, kernel, given, case.call.scale)
+    out = call()
+    if out.shape != q.shape or out.dtype != q.dtype or out.device != q.device:
+        raise FaultError(
+            f"answered {tuple(out.shape)} {out.dtype} on {out.device.type} to q {tuple(q.shape)} {q.dtype}"
+        )
+    if any(_shares_memory(out, tensor) for tensor in given if tensor is not None):
+        raise FaultError("answered in the memory of its inputs")
     if not bool(torch.isfinite(out).all()):
         raise FaultError("answered NaN or Inf")
-    error = relative_error(out, attention(q, k, v, mask, case.call.scale))
+    error = relative_error(out, attention(*given, case.call.scale))
     limit = backend.tolerance * case.slack
     if not error <= limit:
         raise FaultError(f"error {error:.2g}, more than {limit:g},")
-    if not torch.equal(out, _attend(kernel, q, k, v, mask, case.call.scale)):
+    # An answer has to last: a model goes on with it while the next call runs, of another question.
+    held, again = out.clone(), call()
+    if not torch.equal(held, again):
         raise FaultError("gave two answers to one question")
+    q.neg_()
+    other = call()
+    if not torch.equal(out, held) or any(
+        _shares_memory(*two) for two in combinations((out, again, other), 2)
+    ):
+        raise FaultError("wrote a later answer over an earlier one")
     return error
 
 
-def _attend(kernel: Kernel, q, k, v, mask, scale):
-    """The kernel's answer; an error of its own is a fault, one of the GPU goes up."""
+def _shares_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def _attend(kernel: Kernel, given: Given, scale: float | None) -> torch.Tensor:
+    """The kernel's answer.
+
+    Raises:
+        RaisedError: The kernel raised an error of its own; one of the GPU goes up as it is.
+        FaultError: It changed what it was given, or what belongs to all of the process.
+    """
+    q, k, v, mask = given
+    there = [tensor for tensor in given if tensor is not None]
+    before = [tensor.clone() for tensor in there]
+    state = State(q.device)
+    raised: RaisedError | None = None
     try:
         out = kernel.attend(q, k, v, mask=mask, scale=scale)
         if q.is_cuda:
             torch.cuda.synchronize(q.device)
-        return out
     except Exception as error:
         if not leaves_the_gpu_usable(error):
             raise
         words = " ".join(str(error).split())
-        raise RaisedError(f"raised {type(error).__name__}: {words[:300]}") from error
+        raised = RaisedError(f"raised {type(error).__name__}: {words[:300]}")
+        raised.__cause__ = error
+    # Whoever catches what it raises goes on with what it left.
+    if changed := state.put_back():
+        raise FaultError(f"changed {' and '.join(changed)}") from raised
+    if any(not torch.equal(one, now) for one, now in zip(before, there, strict=True)):
+        raise FaultError("changed its inputs") from raised
+    if raised is not None:
+        raise raised
+    if not isinstance(out, torch.Tensor):
+        raise FaultError(f"answered {type(out).__name__}")
+    return out
 
 
-def tensors(case: Case, device: "torch.device"):
+def tensors(case: Case, device: "torch.device") -> Given:
     """q, k, v and the mask of a case, on a device; the same for the same case."""
     call = case.call
     generator = torch.Generator(device).manual_seed(hash((call.q_len, call.kv_len, call.head_dim)) % 2**31)
     dtype = getattr(torch, call.dtype)
 
-    def normal(*shape):
+    def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, device=device)
 
     if case.layout == "packed":
@@ -120,7 +164,7 @@ def tensors(case: Case, device: "torch.device"):
     return q, k, v, _mask(call, normal, dtype)
 
 
-def _laid_out(case: Case, normal, heads: int, length: int, dtype):
+def _laid_out(case: Case, normal: Normal, heads: int, length: int, dtype: torch.dtype) -> torch.Tensor:
     call, rows = case.call, length + (_ROWS_BEHIND if case.nan_behind else 0)
     by_length = case.layout == "NHD"
     shape = (call.batch, rows, heads) if by_length else (call.batch, heads, rows)
@@ -131,7 +175,7 @@ def _laid_out(case: Case, normal, heads: int, length: int, dtype):
     return part.transpose(1, 2) if by_length else part
 
 
-def _mask(call: Call, normal, dtype):
+def _mask(call: Call, normal: Normal, dtype: torch.dtype) -> torch.Tensor | None:
     if call.mask == NO_MASK:
         return None
     noise = normal(call.batch, 1, call.q_len, call.kv_len)
@@ -142,7 +186,9 @@ def _mask(call: Call, normal, dtype):
     return allowed
 
 
-def times(backend: Backend, kernel: Kernel, capability, device: "torch.device") -> dict[str, float]:
+def times(
+    backend: Backend, kernel: Kernel, capability: tuple[int, int] | None, device: "torch.device"
+) -> dict[str, float]:
     """Milliseconds per call at the typical shapes that the kernel takes: the median of a few, on CUDA."""
     found = {}
     for name, shape in TYPICAL:

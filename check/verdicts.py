@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..machine import json_file, schema
 from ..machine.reason import Reason
@@ -99,7 +100,7 @@ class Stored:
     def of(self, gpu: str) -> Mapping[str, Verdict]:
         return self.verdicts.get(gpu, {})
 
-    def as_data(self) -> dict:
+    def as_data(self) -> dict[str, dict[str, dict[str, Any]]]:
         """The verdicts as JSON-ready values, by GPU and kernel."""
         return {
             gpu: {name: asdict(one) for name, one in found.items()} for gpu, found in self.verdicts.items()

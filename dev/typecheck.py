@@ -19,6 +19,7 @@ if not __package__:
 from . import PACK, say
 
 STRICT: tuple[str, ...] = (
+    "check",
     "core.attention",
     "core.session",
     "doctor",
