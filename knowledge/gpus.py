@@ -8,6 +8,7 @@ from .facts import table
 from .tables import dotted, numbers
 
 Capability = tuple[int, ...]
+_OTHER_MAKERS = {"AMD": r"\bAMD\b|Radeon|Instinct|gfx\d", "Intel": r"\bIntel\b|\bArc\b"}
 
 
 def capabilities(environment: Environment) -> frozenset[Capability]:
@@ -24,6 +25,15 @@ def named(environment: Environment, only: Iterable[Capability] | None = None) ->
         if wanted is None or capability in wanted
     ]
     return ", ".join(dict.fromkeys(told)) or "an unknown GPU"
+
+
+def other_maker(environment: Environment) -> str:
+    """ "AMD" or "Intel", where the names of the GPUs say so and none is NVIDIA's; else ""."""
+    names = [gpu.name for gpu in environment.gpus]
+    for one, match in _OTHER_MAKERS.items():
+        if names and all(re.search(match, name, re.IGNORECASE) for name in names):
+            return one
+    return ""
 
 
 def ptxas_needed(environment: Environment) -> str:

@@ -38,12 +38,28 @@ def decide(todo: Collection[Step], missing: bool, wrong: bool, lost: bool, commo
     return NOT_NEEDED if _serves(common) else INSTALL
 
 
-def summary(outcome: str, common: dict[str, Any], todo: Collection[Step], missing: bool, given: str) -> str:
-    """The sentences; ``given`` is the attention that ComfyUI itself takes."""
+def summary(
+    outcome: str,
+    common: dict[str, Any],
+    todo: Collection[Step],
+    missing: bool,
+    given: str,
+    left: Collection[str],
+) -> str:
+    """The sentences.
+
+    Args:
+        outcome: One of those above.
+        common: What every plan of this machine holds.
+        todo: Its steps.
+        missing: No SageAttention that fits is here or can be had by a step.
+        given: The attention that ComfyUI itself takes.
+        left: Packages that are wrong and that no step puts right.
+    """
     names = " and ".join(dict.fromkeys(one["kernel"] for one in common["serving"])) or given
     without = f"without any install the node runs on {names}"
     if outcome == WELL:
-        return "What is installed belongs together; there is nothing to do."
+        return "What is installed belongs together; there is nothing to do." + _of_version_1(common)
     if outcome == NOT_JUDGED:
         return " ".join(told(one) for one in fit.unknown(common["installed"]))
     if outcome == NOT_NEEDED:
@@ -54,6 +70,9 @@ def summary(outcome: str, common: dict[str, Any], todo: Collection[Step], missin
         return f"Nothing is broken: {without}. The steps add SageAttention."
     if outcome == REPAIR:
         if todo:
+            if left:
+                names = " and ".join(left)
+                return f"{names} is to be put right by hand, as is told below. The steps do the rest."
             return "Something does not fit. The steps put it right."
         more = f" No built SageAttention fits this machine; {without}." if missing else ""
         return f"Something is to be put right by hand.{more}"
@@ -64,6 +83,16 @@ def summary(outcome: str, common: dict[str, Any], todo: Collection[Step], missin
         )
     return (
         f"No built SageAttention fits this machine as it is, and nothing has to change for that: {without}."
+    )
+
+
+def _of_version_1(common: dict[str, Any]) -> str:
+    """What version 1 is known to get wrong, and who keeps those calls from it."""
+    if not any(one.name == "sageattention" and one.version.startswith("1.") for one in common["installed"]):
+        return ""
+    return (
+        " SageAttention 1 is wrong at key lengths that are no multiple of 64: the node keeps those calls "
+        "from it, ComfyUI's own --use-sage-attention does not."
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...knowledge.gpus import capabilities, named
-from ...knowledge.tables import dotted, oldest_for_sage
+from ...knowledge.tables import SAGE, dotted, oldest_for_sage
 from ...machine import Environment
 from ...machine.reason import Reason
 from ...machine.redaction import redact
@@ -254,8 +254,9 @@ def _with_sage(environment: Environment, around: Surroundings, sage3: bool, comm
     wrong = [one for one in told if one.reason.code in steps.REPAIRED]
     triton = steps.triton(environment)
     sage = steps.sage(environment, wrong, triton)
-    third = steps.sage3(environment) if sage3 else None
-    if isinstance(triton, Step) and isinstance(sage, steps.Unfit) and not isinstance(third, Step):
+    third = steps.sage3(environment, wrong, sage3)
+    uses = [part for part in (sage, third) if isinstance(part, Step) and part.wheel is not None]
+    if isinstance(triton, Step) and isinstance(sage, steps.Unfit) and not uses:
         # One that is there and wrong is still put right; a new one would serve nothing here by itself.
         triton = triton if steps.has_triton(environment) else None
     parts = [part for part in (triton, sage, third) if part is not None]
@@ -275,17 +276,23 @@ def _with_sage(environment: Environment, around: Surroundings, sage3: bool, comm
         options.append(instead)
     lost = any(reason.code == "no-way-back" for part in unfit for reason in part.reasons)
     outcome = decide(todo, missing, bool(wrong), lost, common)
-    asked = ["sageattention"] * missing + ["sageattn3"] * isinstance(third, steps.Unfit)
+    asked = ["sageattention"] * missing + ["sageattn3"] * (sage3 and isinstance(third, steps.Unfit))
     none_fits = [choice for name in asked if (choice := choose(environment, name)).wheel is None]
     return Plan(
         outcome,
-        summary(outcome, common, todo, missing, host_attention.given(environment)),
+        summary(outcome, common, todo, missing, host_attention.given(environment), _left(wrong, todo)),
         steps=tuple(todo),
         options=tuple(options),
         unfit=tuple(reason for part in unfit for reason in part.reasons),
         refused=tuple(one for choice in none_fits for one in _nearest(choice.refused)),
         **common,
     )
+
+
+def _left(wrong: Iterable[Mismatch], todo: Iterable[Step]) -> list[str]:
+    """The SageAttentions that are wrong and that no step puts right."""
+    changed = {change.name for step in todo for change in step.changes}
+    return sorted({one.about for one in wrong if one.about in SAGE} - changed)
 
 
 def _in_order(

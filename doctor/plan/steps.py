@@ -1,7 +1,7 @@
 """The steps of a plan for a GPU that SageAttention 2 serves: Triton, SageAttention, a stale cache."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...knowledge.gpus import capabilities
 from ...knowledge.tables import numbers, row_of_gpu, triton_of
@@ -151,13 +151,16 @@ def sage_instead(environment: Environment, names: Iterable[str]) -> Step | None:
     return made.option if isinstance(made, Unfit) else made
 
 
-def sage3(environment: Environment) -> Step | Unfit | None:
-    """Installs SageAttention 3, where it is asked for."""
-    if "sageattn3" in environment.packages:
+def sage3(environment: Environment, wrong: Iterable[Mismatch], asked: bool) -> Step | Unfit | None:
+    """Installs SageAttention 3 where it is asked for; puts a wrong one right, or takes it out."""
+    there = "sageattn3" in environment.packages
+    if not any(one.about == "sageattn3" for one in wrong) if there else not asked:
         return None
     chosen = wheel.choose(environment, "sageattn3").wheel
     if chosen is None:
-        return Unfit((Reason("wheel-none", "a built SageAttention 3 for this machine", "none"),))
+        none = Unfit((Reason("wheel-none", "a built SageAttention 3 for this machine", "none"),))
+        away = remove(environment, "sageattn3") if there else none
+        return replace(none, option=away.option) if isinstance(away, Unfit) else away
     return _install(
         environment,
         "sageattn3",

@@ -1,15 +1,12 @@
 """Machines for which no SageAttention is there: why, and what ComfyUI gives them instead."""
 
-import re
-
-from ...knowledge.gpus import capabilities, named
+from ...knowledge.gpus import capabilities, named, other_maker
 from ...knowledge.prose import known
 from ...knowledge.tables import computes_in_float32, oldest_for_sage, row_of_gpu
 from ...machine import Environment
 from ...machine.reason import Reason
 from . import host_attention
 
-_MAKERS = {"AMD": r"\bAMD\b|Radeon|Instinct|gfx\d", "Intel": r"\bIntel\b|\bArc\b"}
 _NO_FAULT = frozenset({"torch-not-cuda", "sage-gpu", "gpu-float32"})
 
 
@@ -24,7 +21,7 @@ def why(environment: Environment) -> Reason | None:
     present = capabilities(environment)
     if not present:
         gpus = ", ".join(gpu.name for gpu in environment.gpus) or "no GPU that the driver or torch names"
-        code = "gpu-other-maker" if maker(environment) else "gpu-unknown"
+        code = "gpu-other-maker" if other_maker(environment) else "gpu-unknown"
         return Reason(code, "an NVIDIA GPU whose compute capability is known", gpus)
     if not any((row := row_of_gpu(one)) and row["sage"] for one in present):
         return Reason("sage-gpu", f"a GPU of capability {known()['sage_gpu']} or newer", named(environment))
@@ -40,15 +37,6 @@ def is_no_fault(environment: Environment, reason: Reason) -> bool:
     return bool(there) and reason.code in _NO_FAULT
 
 
-def maker(environment: Environment) -> str:
-    """ "AMD" or "Intel", where the names of the GPUs say so and none is NVIDIA's; else ""."""
-    names = [gpu.name for gpu in environment.gpus]
-    for one, match in _MAKERS.items():
-        if names and all(re.search(match, name, re.IGNORECASE) for name in names):
-            return one
-    return ""
-
-
 def summary(environment: Environment, reason: Reason) -> str:
     """The plan in a few sentences: what is not for this machine, and what ComfyUI gives it."""
     given = host_attention.given(environment)
@@ -62,7 +50,7 @@ def summary(environment: Environment, reason: Reason) -> str:
     if reason.code == "gpu-other-maker":
         return (
             f"torch here is built with CUDA, for NVIDIA GPUs, and the GPU is {reason.came}: first put the "
-            f"build of torch for {maker(environment)} in its place, as ComfyUI's own manual tells. "
+            f"build of torch for {other_maker(environment)} in its place, as ComfyUI's own manual tells. "
             "SageAttention's kernels are for NVIDIA GPUs, so there is nothing else to install."
         )
     if reason.code == "sage-gpu":
@@ -76,15 +64,15 @@ def summary(environment: Environment, reason: Reason) -> str:
 
 
 def _is_meant_for_a_gpu(environment: Environment) -> bool:
-    return environment.driver is not None or bool(maker(environment))
+    return environment.driver is not None or bool(other_maker(environment))
 
 
 def _without_the_gpu(environment: Environment) -> str:
     torch = environment.torch
     if environment.driver is None or torch is None:
         return (
-            f"torch here is built for the processor alone, beside a GPU by {maker(environment)}: put the "
-            "build of torch for it in its place first, where its maker has one, as ComfyUI's own manual "
+            f"torch here is built for the processor alone, beside a GPU by {other_maker(environment)}: put "
+            "the build of torch for it in its place first, where its maker has one, as ComfyUI's own manual "
             "tells. SageAttention's kernels are for NVIDIA GPUs, so there is nothing else to install."
         )
     return (

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...knowledge.facts import table
+from ...knowledge.gpus import other_maker
 from ...knowledge.prose import known
 from ...knowledge.tables import (
     computes_in_float32,
@@ -53,12 +54,16 @@ def of_no_use_without_nvidia(environment: Environment) -> Iterator[Mismatch]:
 
     A build that names its CUDA is told in build.py; torch for ROCm calls its GPUs CUDA too.
     """
-    torch = environment.torch
-    if torch is None or torch.kind in ("cuda", "rocm") or environment.driver is not None:
+    torch, maker = environment.torch, other_maker(environment)
+    if torch is None or torch.kind == "rocm" or environment.driver is not None:
+        return
+    if torch.kind == "cuda" and not maker:
         return
     where = "a Mac" if environment.system == "darwin" else f"torch {torch}"
+    if maker:
+        where = f"{' and '.join(dict.fromkeys(gpu.name for gpu in environment.gpus))} with torch {torch}"
     for name, package in sage_packages(environment):
-        if Build.of(package) is None:
+        if torch.kind == "cuda" or Build.of(package) is None:
             yield Mismatch(
                 Reason("sage-maker", "an NVIDIA GPU for SageAttention", f"{package.shown} on {where}"),
                 about=name,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ...knowledge.gpus import other_maker
 from ...knowledge.prose import known
 from ...knowledge.tables import (
     dotted,
@@ -103,7 +104,9 @@ def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
 def _is_of_another_maker(environment: Environment) -> bool:
     """Builds for other makers' GPUs bring a Triton of their own, or there is none, as on a Mac."""
     torch = environment.torch
-    return torch is not None and torch.kind != "cuda" and environment.driver is None
+    if torch is None or environment.driver is not None:
+        return False
+    return torch.kind != "cuda" or bool(other_maker(environment))
 
 
 def _newest_for_sage(environment: Environment) -> str | None:

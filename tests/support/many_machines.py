@@ -51,6 +51,7 @@ SAGES = {
     "a module": replace(UPSTREAM, version="", as_module=True),
     "twice": sage("cu130torch2.10.0andhigher.post6", copies=("1.0.6",)),
 }
+SAGES_3 = {"own": Package("1.0.0"), "for torch 2.9": Package("1.0.0", "cu130torch2.9.1")}
 TRITONS = ("its own", "none", "3.2.0", "mine")
 # What makes a difference with another Triton than torch's own.
 _BESIDE_ANOTHER_TRITON = (
@@ -107,6 +108,7 @@ def _others() -> Iterator[tuple[str, Environment]]:
         "mac": replace(with_torch(LAPTOP, "2.9.1"), system="darwin"),
         "xpu": replace(with_torch(LAPTOP, "2.9.1+xpu", xpu="2025.2"), gpus=arc),
         "xpu with CUDA": replace(with_torch(LAPTOP, "2.9.1+cu128"), gpus=arc),
+        "radeon with CUDA": replace(with_torch(LAPTOP, "2.9.1+cu128"), gpus=(Gpu(0, radeons[0]),)),
         "xpu with the processor's": replace(LAPTOP, gpus=arc),
         "processor": LAPTOP,
     }
@@ -115,5 +117,10 @@ def _others() -> Iterator[tuple[str, Environment]]:
         on_windows = with_torch(ROCM, "2.10.0+rocm7.2", rocm="7.2.53211")
         python = Python("3.12.10", machine="AMD64", executable=r"D:\ComfyUI\venv\Scripts\python.exe")
         bases[f"{name}, windows"] = replace(on_windows, system="windows", python=python, gpus=(Gpu(0, name),))
+    for gpu, system in product(("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 5090"), ("windows", "linux")):
+        for installed, third in product(("none", "post6"), SAGES_3):
+            machine = _nvidia(system, gpu, "2.10.0+cu130", SAGES[installed], "its own")
+            name = f"{system}, {gpu}, sage {installed}, SageAttention 3 {third}"
+            yield name, with_packages(machine, sageattn3=SAGES_3[third])
     for (name, base), installed in product(bases.items(), SAGES):
         yield f"{name}, sage {installed}", with_packages(base, sageattention=SAGES[installed])

@@ -177,6 +177,21 @@ def test_kitchen_is_named_only_where_its_files_have_code_and_a_driver_for_it():
     assert served(with_packages(RTX_4090, **kitchen)) and not served(with_packages(arm, **kitchen))
 
 
+def test_sage_beside_a_gpu_of_another_maker_is_wrong_also_where_torch_is_for_cuda():
+    radeon = (Gpu(0, "AMD Radeon RX 7900 XTX"),)
+    for installed in (UPSTREAM, sage("cu130torch2.9.1.post6")):
+        machine = with_torch(with_packages(PLAIN_WINDOWS, sageattention=installed), "2.9.1+cu130")
+        machine = replace(machine, gpus=radeon, driver=None)
+        plan = make_plan(machine)
+        assert [one.state for one in plan.installed] == ["wrong"] and plan.outcome == outcome.REPAIR
+        assert not any("triton" in str(one) for one in plan.mismatches)
+
+
+def test_version_1_is_told_what_it_gets_wrong():
+    said = make_plan(with_packages(RTX_4090, sageattention=SAGE_1, triton=Package("3.6.0"))).summary
+    assert "no multiple of 64" in said and "--use-sage-attention does not" in said
+
+
 def test_kitchen_comes_first_on_windows_alone():
     kitchen = {"comfy-kitchen": Package("0.2.40")}
     bare = with_packages(PLAIN_WINDOWS, **kitchen)
