@@ -43,8 +43,9 @@ def crashes(paste: Paste) -> Iterator[Crash]:
 
 
 _TAIL = re.compile(
-    r"^(?P<type>(?:[A-Za-z_]\w{0,40}\.){0,5}[A-Z]\w{2,40}"
-    r"(?:Error|Exception|Failed|Unsupported|Missing|OutOfResources|Exit)): ?"
+    r"^(?P<type>(?:[A-Za-z_]\w{0,40}\.){0,5}(?:[A-Z]\w{2,40}"
+    r"(?:Error|Exception|Failed|Unsupported|Missing|OutOfResources|Exit)"
+    r"|Exception|Unsupported|OutOfResources)): ?"
     r"(?P<message>[^\n]{0,400})",
     re.MULTILINE,
 )

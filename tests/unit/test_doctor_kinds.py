@@ -126,6 +126,9 @@ UNKNOWN = {
     ),
     "a bad image": ("OSError: /opt/x/libfrob.so: invalid ELF header", "kind-image", "damaged"),
     "only a message": ("frob.core.FrobError: no frobs left", "kind-exception", "not known here"),
+    "a bare exception": ("Exception: no frobs left", "kind-exception", "not known here"),
+    "a bare type of its own": ("frob.Unsupported: frobs", "kind-exception", "not known here"),
+    "a line of a program": ("some words\nerror: backend frobber failed build.", "kind-line", "frobber"),
     "only a tail": (
         '  File "/home/u/ComfyUI/custom_nodes/frobber/nodes.py", line 7, in go\n    frob()\nKeyError: 3',
         "kind-exception",
