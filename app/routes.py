@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import math
-import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from ..doctor import rules
 from ..host import server as host
 from ..host.process import folders
 from ..kernels.backend import Backend
-from ..machine import Environment, layout
+from ..machine import Environment, layout, redaction
 from ..machine.message import Message, said
 
 log = logging.getLogger(__name__)
@@ -28,13 +27,8 @@ NODE_EVENT, NOTICE_EVENT = "sagekit.node", "sagekit.notice"
 SHOWN_CLASSES = 64
 
 PACK = Path(__file__).parent.parent
-
-# Absolute paths in the words of an error tell a network who the user is: the file's name is enough.
-# The address of a web page or of a wheel is no folder. Never run over a command: see the plan.
-_FOLDERS = re.compile(
-    r"(?P<address>https?://[^\s\"'<>]+)"
-    r"|(?:[A-Za-z]:[\\/]|[\\/])(?:[^\\/:*?\"'<>|\s,;()][^\\/:*?\"'<>|\r\n,;()]*[\\/])+"
-)
+# Of a mismatch: the field with what a user should do about it.
+_TO_DO = "do"
 
 
 def register(session: Session, taken: Callable[[], list[dict]], pages: Mapping[str, str]) -> None:
@@ -227,22 +221,23 @@ def as_json(value) -> str:
 
 
 def for_a_page(value):
-    """The JSON-ready value with every absolute path in its texts cut down to the file's name.
+    """The JSON-ready value without names, secrets and folders in its texts, which are copied into issues.
 
-    A number that JSON does not know, infinite or none, is null: a page would read nothing of the answer.
+    What is to be done may be a command, and stays. A number that JSON does not know, infinite or none, is
+    null: a page would read nothing of the answer.
     """
     if isinstance(value, str):
-        return _without_folders(value)
+        return _redacted(value)
     if isinstance(value, (list, tuple)):
         return [for_a_page(one) for one in value]
     if isinstance(value, dict):
-        return {key: for_a_page(one) for key, one in value.items()}
+        return {key: one if key == _TO_DO else for_a_page(one) for key, one in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @functools.lru_cache(maxsize=4096)  # A report says the same of many calls.
-def _without_folders(text: str) -> str:
-    return _FOLDERS.sub(lambda found: found["address"] or "", text)
+def _redacted(text: str) -> str:
+    return redaction.of_this_machine().redact(text)
 
 
 def _send(new: Shown | Notice) -> None:

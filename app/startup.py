@@ -16,6 +16,7 @@ from ..check.verdicts import NOT_IMPORTABLE, Verdict
 from ..kernels.backend import Backend
 from ..kernels.launch_flags import checked, declare, spelled
 from ..machine import Environment
+from ..machine.printable import printable
 from . import startup_text
 from .import_guard import Guard
 
@@ -190,7 +191,7 @@ class Start:
         """A package that was let in does not import: it ends as one that is not there. Said once."""
         package = module.partition(".")[0]
         if package not in self.kept_out:
-            words = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            words = printable(f"{type(error).__name__}: {error}")
             verdict = Verdict(NOT_IMPORTABLE, None, words)
             self._say_of_package(package, verdict, self._keep_out(package, verdict))
 

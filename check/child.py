@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..kernels.backend import Backend
 from ..kernels.faults import is_out_of_memory, leaves_the_gpu_usable
+from ..machine.printable import printable
 from .verdicts import CRASHED, NOT_IMPORTABLE, REFUSED, Verdict
 
 if TYPE_CHECKING:
@@ -149,4 +150,4 @@ def lines_until_eof() -> "queue.Queue[str]":
 
 
 def last_words(error: BaseException) -> str:
-    return " ".join("".join(traceback.format_exception_only(type(error), error)).split())[:500]
+    return printable("".join(traceback.format_exception_only(type(error), error)))

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from ..machine.printable import printable
 from .together import Together
 
 _COMMAND = Path(__file__).resolve().parent.parent / "kernels_check"
@@ -109,7 +110,7 @@ class Child:
         except subprocess.TimeoutExpired:
             how = "the process closed its answers and went on"
         self._readers[1].join(_LAST_WORDS)
-        words = " ".join(" ".join(self._output.copy()).split())[-400:]
+        words = printable(" ".join(self._output.copy()), _KEPT_OF_A_LINE * 30)[-400:]
         return f"{how} {where}" + (f": {words}" if words else "")
 
     def kill(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..machine import json_file, schema
+from ..machine.printable import printable
 from ..machine.reason import Reason
 from .catalogue import MESSAGES, REASONS
 
@@ -18,6 +19,8 @@ NOT_IMPORTABLE = "not-importable"
 STATES = (OK, WRONG, REFUSED, CRASHED, TIMED_OUT, NOT_IMPORTABLE)
 
 FORMAT = 1
+# Letters of a detail: an error's words, or the reasons of a refusal.
+LONGEST_DETAIL = 2000
 # Most kernels and most GPUs of one file, and most times of one kernel.
 _MOST_KERNELS, _MOST_GPUS, _MOST_TIMES = 1000, 256, 100
 
@@ -58,13 +61,22 @@ class Verdict:
     def __str__(self) -> str:
         if self.state == OK:
             return f"ok, error {self.error:.1e}" if self.error is not None else "ok"
-        return f"{self.state}: {self.detail}"
+        return f"{self.state}: {self.told}"
+
+    @property
+    def told(self) -> str:
+        """The detail as it may leave this machine; the doctor reads it as it is."""
+        # Not needed by a start that finds all well.
+        from ..machine.redaction import of_this_machine
+
+        # A refusal keeps its code and values.
+        return self.detail if self.state == REFUSED else of_this_machine().redact(self.detail)
 
     def as_reason(self) -> Reason:
         """Why a kernel with this verdict is not used."""
         if self.state == NOT_IMPORTABLE:
-            return REASONS("not-importable", error=self.detail)
-        return REASONS(self.state, detail=self.detail)
+            return REASONS("not-importable", error=self.told)
+        return REASONS(self.state, detail=self.told)
 
 
 def verdict_from(data: object) -> Verdict:
@@ -76,7 +88,7 @@ def verdict_from(data: object) -> Verdict:
     return Verdict(
         state=schema.text(schema.field(facts, "state")),
         error=None if error is None else schema.number(error),
-        detail=schema.text(facts.get("detail", "")),
+        detail=printable(schema.text(facts.get("detail", "")), LONGEST_DETAIL),
         seconds=schema.number(facts.get("seconds", 0.0)),
         cases=schema.whole(facts.get("cases", 0)),
         times=schema.table(facts.get("times", {}), schema.number, _MOST_TIMES),

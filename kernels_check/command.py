@@ -18,6 +18,7 @@ from ..doctor.report import block
 from ..doctor.text import answer_lines, plan_lines
 from ..kernels.families import backends, sought
 from ..machine import Environment, layout, read_environment, with_gpus_from_torch
+from ..machine.redaction import of_this_machine
 from ..machine.surroundings import read_surroundings
 from ..machine.user_error import UserError
 from . import backups, verbs
@@ -183,10 +184,14 @@ def _exit_code(found: Mapping[str, Mapping[str, Verdict]], mismatches) -> int:
 
 
 def _as_data(environment: Environment, found, mismatches) -> dict:
+    hidden = of_this_machine()
     return {
-        "environment": environment.as_data(),
+        "environment": hidden.redact_all(environment.as_data()),
         "kernels": {
-            gpu: {name: vars(one) | {"times": dict(one.times)} for name, one in of_gpu.items()}
+            gpu: {
+                name: vars(one) | {"detail": one.told, "times": dict(one.times)}
+                for name, one in of_gpu.items()
+            }
             for gpu, of_gpu in found.items()
         },
         "mismatches": [one.as_data() for one in mismatches],

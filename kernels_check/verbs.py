@@ -20,7 +20,7 @@ from ..doctor.text import answer_lines, plan_lines
 from ..kernels.families import sought
 from ..machine import Environment
 from ..machine.layout import Layout
-from ..machine.redaction import names_to_hide
+from ..machine.redaction import of_this_machine
 from ..machine.surroundings import Surroundings, read_surroundings
 from ..machine.user_error import UserError
 from . import backups, other_python
@@ -216,6 +216,5 @@ def _read(named: str) -> str:
 
 def names() -> list[str]:
     """The names of this user and computer, for a report to leave out."""
-    # Not platform.node(): on Windows it asks what can hang, and COMPUTERNAME says it.
-    computer = os.uname().nodename if hasattr(os, "uname") else ""
-    return names_to_hide(os.environ, os.path.expanduser("~"), computer, sought().names)
+    told = [name.lower() for name in sought().names]
+    return [name for name in of_this_machine().names if not any(name.lower() in one for one in told)]

@@ -1,8 +1,17 @@
-"""What a report must not tell: the names of a user and a computer, and folders outside ComfyUI."""
+"""What leaves this machine tells no names of a user or computer, no secrets, and no folders outside ComfyUI.
 
+All ways out go through here: what the page asks for, what is copied from it, the log, the report. A command
+is never redacted, since what is cut out of one makes another of it: it is written for a folder that names
+nobody.
+"""
+
+import functools
+import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 # A path is told from here on; of any other its last part alone, where that is a program or a module.
 _TOLD_FROM = ("site-packages", "dist-packages", "kernels_check", "custom_nodes")
@@ -29,13 +38,106 @@ _PUBLIC = re.compile(
 _AT = re.compile(r"(?<![\w/])[\w.+-]+@[\w.-]*\w")
 
 
-def redact(line: str, names: Iterable[str] = (), comfyui: Path | None = None) -> str:
-    """A line without user names, computer names, and folders outside ComfyUI."""
+# Tokens that services make so that they can be told, and what follows a word for one.
+_TOKEN = re.compile(
+    r"\b(?:hf_[A-Za-z0-9]{16,}|gh[a-z]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|sk-[\w-]{16,}"
+    r"|xox[a-z]-[\w-]{10,}|AKIA[0-9A-Z]{16}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+)"
+)
+_SECRET_WORDS = r"token|secret|passw(?:or)?d|passphrase|credential|api[_-]?key|access[_-]?key|private[_-]?key"
+_NAMED_SECRET = re.compile(
+    rf"((?:{_SECRET_WORDS})[\w-]*[\"']?\s*[=:]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',;&)]{{6,}}"
+    r"|(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}",
+    re.IGNORECASE,
+)
+_SECRET_VARIABLE = re.compile(rf"{_SECRET_WORDS}|^auth|_auth|cookie|_key$|_pat$|_pwd$", re.IGNORECASE)
+_QUERY = re.compile(r"([?&][^=&#\s]*(?:token|key|secret|sig|pass|auth)[^=&#\s]*=)[^&#\s]*", re.IGNORECASE)
+# Accounts that machines are set up with: they name nobody, and are words.
+_NOBODY = frozenset(
+    {
+        *("root", "user", "users", "admin", "administrator", "owner", "default", "guest", "public", "system"),
+        *("windows", "linux", "ubuntu", "debian", "nvidia", "cuda", "comfy", "comfyui", "python", "torch"),
+        *("docker", "runner", "jovyan", "vscode", "workspace", "localhost", "desktop", "home", "test"),
+    }
+)
+# Nothing that is redacted is without one of these, but for names and secrets.
+_MAY_TELL = re.compile(r"[/\\~@:=]|[_-]\w{8}|bearer|basic|AKIA", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What this machine does not tell of.
+
+    Attributes:
+        names: Of the user and the computer.
+        secrets: Values of the environment's variables that are called one.
+    """
+
+    names: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+    def redact(self, line: str) -> str:
+        """A line without them, and without folders."""
+        # A code of ours has no space: one that is a user's name, too, stays a code.
+        names = self.names if " " in line or _MAY_TELL.search(line) else ()
+        if not names and not _MAY_TELL.search(line) and not any(one in line for one in self.secrets):
+            return line
+        return redact(line, names, secrets=self.secrets)
+
+    def redact_all(self, value: Any) -> Any:
+        """The same of every text in a JSON-ready value; names of fields stay."""
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, (list, tuple)):
+            return [self.redact_all(one) for one in value]
+        if isinstance(value, Mapping):
+            return {key: self.redact_all(one) for key, one in value.items()}
+        return value
+
+
+@functools.cache
+def of_this_machine() -> Hidden:
+    """What is hidden here, read once."""
+    # Not platform.node(): on Windows it asks what can hang, and COMPUTERNAME says it.
+    computer = os.uname().nodename if hasattr(os, "uname") else ""
+    home = os.path.expanduser("~")
+    return Hidden(tuple(names_to_hide(os.environ, home, computer, ())), tuple(secrets_of(os.environ)))
+
+
+def secrets_of(environ: Mapping[str, str]) -> list[str]:
+    """The values of the variables whose names say that they are secret, the longest first."""
+    found = {
+        value.strip()
+        for name, value in environ.items()
+        if _SECRET_VARIABLE.search(name) and len(value.strip()) >= 6 and not _is_plain(value.strip())
+    }
+    return sorted(found, key=len, reverse=True)
+
+
+def _is_plain(value: str) -> bool:
+    """A switch, a number or a path: what stands in many a text, and is no secret."""
+    return value.lower() in ("disable", "disabled", "enabled") or value.isdigit() or os.path.isabs(value)
+
+
+def redact(
+    line: str, names: Iterable[str] = (), comfyui: Path | None = None, secrets: Iterable[str] | None = None
+) -> str:
+    """A line without user names, computer names, secrets, and folders outside ComfyUI.
+
+    Args:
+        line: Without a command.
+        names: That stand for somebody.
+        comfyui: The folder of the host: its own name is the first part of a path that is told.
+        secrets: Words to take out; None for those of this process.
+    """
+    for secret in of_this_machine().secrets if secrets is None else secrets:
+        line = line.replace(secret, "<secret>")
+    line = _NAMED_SECRET.sub(lambda found: f"{found[1] or found[2]}<secret>", _TOKEN.sub("<secret>", line))
     told_from = [*_TOLD_FROM, *([comfyui.name] if comfyui else [])]
     kept: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
-        kept.append(match[0] if _PUBLIC.match(match[0]) else f"{match[0].partition('://')[0]}://...")
+        public = _QUERY.sub(r"\1...", match[0])
+        kept.append(public if _PUBLIC.match(match[0]) else f"{match[0].partition('://')[0]}://...")
         return f"\0{len(kept) - 1}\0"
 
     line = _ADDRESS.sub(keep, line)
@@ -60,7 +162,11 @@ def names_to_hide(environ: Mapping[str, str], home: str, computer: str, packages
     told = [one.lower() for one in packages]
     found = [environ.get(name, "") for name in ("USERNAME", "USER", "LOGNAME", "COMPUTERNAME", "HOSTNAME")]
     found += [PureWindowsPath(home).name, Path(home).name, computer, computer.partition(".")[0]]
-    return [name for name in found if len(name) > 2 and not any(name.lower() in one for one in told)]
+    return [
+        name
+        for name in found
+        if len(name) > 2 and name.lower() not in _NOBODY and not any(name.lower() in one for one in told)
+    ]
 
 
 def _short(path: PureWindowsPath | PurePosixPath, told_from: list[str]) -> str:

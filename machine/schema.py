@@ -32,7 +32,7 @@ def table(value: object, each: Callable[[Any], _T], most: int = MOST) -> dict[st
         raise _other("an object", value)
     if len(value) > most:
         raise ValueError(f"{len(value):,} entries, where {most:,} are the most")
-    return {text(name): each(one) for name, one in value.items()}
+    return {_name(name): each(one) for name, one in value.items()}
 
 
 def row(value: object, each: Callable[[Any], _T], most: int = MOST) -> list[_T]:
@@ -50,6 +50,13 @@ def text(value: object, longest: int = LONGEST) -> str:
     if len(value) > longest:
         raise ValueError(f"a text of {len(value):,} letters, where {longest:,} are the most")
     return value
+
+
+def _name(value: str) -> str:
+    """A name that a log may have in a line."""
+    if not value.isprintable():
+        raise ValueError("a name with letters that can not be printed")
+    return text(value)
 
 
 def number(value: object, least: float = 0.0, most: float = 1e12) -> float:
