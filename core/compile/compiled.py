@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import torch
 
 from ...machine.message import Message
+from .backend import Backend, Family
 from .blocks import Kind, find_blocks, kind_of
-from .inductor import inductor
 from .settings import DYNAMIC, Settings
 from .sizes import Sizes
 
@@ -30,33 +30,27 @@ _BLOCKS = f"{_STEPS}|cond_or_uncond|block|block_index|wrappers|callbacks"
 _MARKED = "unsafe_marked_cacheable_functions"
 _KEPT_ON_DISK = ("torch.nn.attention._sdpa_kernel", "torch.nn.attention._backend_from_string")
 
-_models: "weakref.WeakKeyDictionary[torch.nn.Module, dict[Settings, Compiled]]" = weakref.WeakKeyDictionary()
-
-
-def compiled_of(base_model: torch.nn.Module, settings: Settings) -> "Compiled":
-    """What is compiled of a model under these settings; it lives as long as the model.
-
-    The key is the model that holds the weights, not the node: a node that runs again because a LoRA before
-    it changed finds its graphs, and two models never find each other's.
-    """
-    return _models.setdefault(base_model, {}).setdefault(settings, Compiled(settings))
-
-
-def forget() -> None:
-    """Lets go of all that is compiled; models compile anew when they next run."""
-    _models.clear()
-
 
 @dataclass
 class Compiled:
-    """Attributes:
-    settings: What the node asked for.
-    failed: Why compiling failed, by the circumstances in which a run that failed had begun.
+    """What is compiled of one model in one way.
+
+    Attributes:
+        settings: What the node asked for.
+        family: The model's own.
+        failed: Why compiling failed, by the circumstances in which a run that failed had begun.
+        codes: Of the functions that are compiled for this model alone.
     """
 
     settings: Settings
+    family: Family
     failed: dict[object, Message] = field(default_factory=dict)
+    codes: list[types.CodeType] = field(default_factory=list)
     _functions: dict[tuple[Kind, bool], tuple[Callable, Sizes]] = field(default_factory=dict)
+    # Weights change their values and places, not their shapes.
+    _kinds: "weakref.WeakKeyDictionary[torch.nn.Module, Kind]" = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
 
     def modules(self, network: torch.nn.Module) -> list[torch.nn.Module]:
         """What to compile of the network, as it is patched at this moment."""
@@ -66,10 +60,14 @@ class Compiled:
         """The compiled function that runs the module, which it takes first, and what it is to be given."""
         # A function of another pack inside the block may look at what the block itself only hands on.
         watched = self.settings.is_whole or any(map(is_replaced, module.modules()))
-        kind = _kind(module)
+        kind = self._kinds.get(module)
+        if kind is None:
+            kind = self._kinds[module] = kind_of(module)
         if (kind, watched) not in self._functions:
             own = own_function(kind, self.settings, watched)
-            function = compile_function(own, self.settings, keep_whole if watched else keep_block)
+            self.codes.append(own.__code__)
+            keep = keep_whole if watched else keep_block
+            function = compile_function(own, self.settings, keep, Backend(self.settings.backend, self.family))
             grow = not self.settings.is_whole and DYNAMIC[self.settings.dynamic] is None
             self._functions[kind, watched] = function, Sizes(grow)
         return self._functions[kind, watched]
@@ -93,17 +91,6 @@ def swapped_in(forwards: list[tuple[torch.nn.Module, Callable]]) -> Iterator[Non
                 module.__dict__.pop("forward", None)
             else:
                 module.__dict__["forward"] = forward
-
-
-_kinds: "weakref.WeakKeyDictionary[torch.nn.Module, Kind]" = weakref.WeakKeyDictionary()
-
-
-def _kind(module: torch.nn.Module) -> Kind:
-    """The module's kind; weights change their values and places, not their shapes."""
-    kind = _kinds.get(module)
-    if kind is None:
-        kind = _kinds[module] = kind_of(module)
-    return kind
 
 
 def is_replaced(module: torch.nn.Module) -> bool:
@@ -145,7 +132,7 @@ def own_function(kind: Kind, *apart) -> Callable:
     return own
 
 
-def compile_function(function: Callable, settings: Settings, keep: Callable) -> Callable:
+def compile_function(function: Callable, settings: Settings, keep: Callable, backend: Callable) -> Callable:
     """torch.compile with every option that this torch knows; ``keep`` says which guards to keep."""
     options = _inductor_options(settings)
     if _knows_guard_filter():
@@ -154,7 +141,7 @@ def compile_function(function: Callable, settings: Settings, keep: Callable) -> 
     limit = {"recompile_limit": RECOMPILE_LIMIT} if _knows_recompile_limit() else {}
     return torch.compile(
         function,
-        backend=inductor if settings.backend == "inductor" else settings.backend,
+        backend=backend,
         fullgraph=settings.fullgraph,
         dynamic=DYNAMIC[settings.dynamic],
         options=options,

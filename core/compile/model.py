@@ -17,7 +17,8 @@ from ...machine.message import Message
 from ..catalogue import COMPILE
 from ..switch import Switch
 from . import machine
-from .compiled import Compiled, compiled_of, is_replaced, swapped_in
+from .compiled import Compiled, is_replaced, swapped_in
+from .models import COMPILATIONS
 from .settings import DYNAMIC, Settings, understood
 from .watch import UNCOMPILED, Watch
 
@@ -82,6 +83,7 @@ def _around_sampling(forward: Callable, watch: Watch, remarks: dict[Message, str
         patcher = wrappers.sampled(executor)
         if forward not in wrappers.around_forward_of(patcher, KEY):
             return executor(*args, **kwargs)  # Another compile node further down the wire has the model.
+        COMPILATIONS.sweep()
         watch.begin()
         for remark, code in remarks.items():
             watch.note(remark, code)
@@ -107,7 +109,7 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
 
     def run_compiled(forward: Forward):
         own = running_model.own_wrapper(forward.model, KEY, wrapper)
-        compiled = own and compiled_of(forward.model, own.sagekit_settings)
+        compiled = own and COMPILATIONS.of(forward.model, own.sagekit_settings)
         choice = _choice(compiled, forward, watch) if compiled else None
         if choice is None or not choice.forwards:
             return forward(forward.options)

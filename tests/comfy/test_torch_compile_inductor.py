@@ -21,7 +21,7 @@ def start(attention, session, monkeypatch, tmp_path):
     """start(model) -> its latent, compiled as after a start of ComfyUI, and what the node said last."""
     import comfy.ldm.wan.model
     import folder_paths
-    from sagekit.core.compile import Settings, compiled, patch_model
+    from sagekit.core.compile import Settings, model, models, patch_model
     from torch._inductor.utils import clear_inductor_caches
 
     if shutil.which("g++") is None and shutil.which("clang++") is None:
@@ -41,7 +41,7 @@ def start(attention, session, monkeypatch, tmp_path):
     def run(given, sample=sample, **settings):
         torch._dynamo.reset()
         clear_inductor_caches()
-        compiled._models.clear()
+        monkeypatch.setattr(model, "COMPILATIONS", models.Compilations())
         latent = sample(patch_model(given, Settings(**settings), session))
         return latent, next(text for text in reversed(said) if "compiled" in text)
 
