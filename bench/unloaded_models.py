@@ -37,8 +37,9 @@ def weights(number: int) -> dict[str, torch.Tensor]:
 def compiled(model, side: str, backend: str):
     if side == "ours":
         from sagekit.core.compile import Settings, patch_model
+        from sagekit.core.session import of_this_process
 
-        return patch_model(model, Settings(backend=backend))
+        return patch_model(model, Settings(backend=backend), of_this_process())
     if side == "core":
         from comfy_api.torch_helpers import set_torch_compile_wrapper
         from comfy_extras import nodes_torch_compile as nodes
@@ -63,8 +64,9 @@ def run(number: int, side: str, backend: str, attention: bool) -> None:
     if attention:
         from sagekit.core.attention.model import patch_model
         from sagekit.core.attention.settings import Settings
+        from sagekit.core.session import of_this_process
 
-        model = patch_model(model, Settings("auto"))
+        model = patch_model(model, Settings("auto"), of_this_process())
     sample(compiled(model, side, backend))
     del model
     comfy.model_management.unload_all_models()
@@ -109,9 +111,9 @@ def main() -> int:
             run(number, asked.side, asked.backend, asked.attention)
         after = counted()
     count = asked.models - asked.models // 2
-    print(
-        asked.side, asked.backend, asked.attention, {k: (after[k] - before[k]) / count for k in after}, after
-    )
+    for name, there in after.items():
+        each = (there - before[name]) / count
+        sys.stdout.write(f"{name}: {each:,.0f} for each model, {there:,} in the end\n")
     return 0
 
 

@@ -107,9 +107,8 @@ def _end_watches(guards: list[Any]) -> None:
     gone = {id(one) for one in guards}
     # A copy: others may come and go meanwhile, in this thread too.
     registry = getattr(weakref.finalize, "_registry", {})
-    for watch in dict(registry):
-        watched = watch.peek()
-        of_graph = watched and getattr(getattr(watched[1], "func", None), "__self__", None)
+    for watch, watched in dict(registry).items():
+        of_graph = getattr(getattr(watched.func, "func", None), "__self__", None)
         if id(getattr(of_graph, "guard_manager", None)) in gone:
             registry.pop(watch, None)
 
