@@ -8,6 +8,7 @@ import ast
 import importlib
 import json
 import re
+import string
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -23,6 +24,8 @@ HELP = PACK / "web" / "docs" / "PatchSageAttention.md"
 ROOMS = ("app", "backup", "check", "core", "doctor", "host", "kernels", "kernels_check", "machine", "nodes")
 # What makes a reason, by the names that files know it by.
 REASONS = ("Reason", "REASONS", "REASONS_OF_THE_CHECK")
+# Of the page, besides English.
+LANGUAGES = ("zh", "zh-TW", "ja", "ko")
 WRITTEN = "<!-- Written by `python dev.py docs`: change what it is made from. -->"
 NAME = "sagekit"  # Whatever the checkout's own folder is called.
 FOREIGN = PACK / "web" / "js" / "foreign_values.js"
@@ -36,6 +39,7 @@ def pages() -> dict[Path, str]:
     return {
         PACK / "docs" / "benchmarks.md": benchmarks(),
         REFERENCE / "kernels.md": kernels(),
+        REFERENCE / "messages.md": messages(),
         REFERENCE / "reasons.md": reasons(),
         REFERENCE / "symptoms.md": symptoms(),
         readme: _with_kernels(readme, kernels_by_gpu()),
@@ -177,6 +181,53 @@ def reasons() -> str:
         for code, where in sorted(codes(*REASONS).items())
     ]
     return _page("Reasons", about, _table(["code", "meaning", "given in"], rows))
+
+
+def messages() -> str:
+    """Each sentence that a room says by a code: in English, what is filled in, in which languages."""
+    about = (
+        "What logs, nodes, the panel and the command line say, by the code that stands for it. Values stand "
+        "in braces, with the format of a number or the word that joins several. A reason has two halves, what "
+        "is needed and what came. The page says each in the languages named with it, in English in all others."
+    )
+    languages = {name: _texts_in(name) for name in LANGUAGES}
+    parts = []
+    for name, catalogue in _catalogues().items():
+        rows = [
+            [
+                f"`{code}`",
+                _cell(text if isinstance(text, str) else f"needs {text[0]}, got {text[1]}"),
+                ", ".join(f"`{value}`" for value in _values(text)) or "-",
+                ", ".join(language for language, said in languages.items() if code in said) or "-",
+            ]
+            for code, text in catalogue.templates.items()
+        ]
+        parts += [f"## {name}", _table(["code", "in English", "values", "languages"], rows)]
+    return _page("Messages", about, *parts)
+
+
+def _catalogues() -> dict[str, Any]:
+    """Those of every room, and the errors of compiling, whose sentences stand in a table of facts."""
+    made = pack("machine.message")
+    found = {
+        f"{file.parent.name}: {name}": one
+        for file in sorted(PACK.glob("*/catalogue.py"))
+        for name, one in vars(pack(f"{file.parent.name}.catalogue")).items()
+        if isinstance(one, made.Catalogue | made.Reasons)
+    }
+    return {**found, "knowledge: FAULTS": pack("knowledge.compiling").catalogue()}
+
+
+def _values(template: str | tuple[str, str]) -> list[str]:
+    whole = template if isinstance(template, str) else " ".join(template)
+    return list(dict.fromkeys(name for _, name, _, _ in string.Formatter().parse(whole) if name))
+
+
+def _texts_in(language: str) -> dict[str, str]:
+    """What the page says in a language, by code."""
+    file = PACK / "locales" / language / "main.json"
+    said: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))["sagekitMessages"]
+    return said
 
 
 def meanings() -> dict[str, str]:
