@@ -187,8 +187,9 @@ def messages() -> str:
     """Each sentence that a room says by a code: in English, what is filled in, in which languages."""
     about = (
         "What logs, nodes, the panel and the command line say, by the code that stands for it. Values stand "
-        "in braces, with the format of a number or the word that joins several. A reason has two halves, what "
-        "is needed and what came. The page says each in the languages named with it, in English in all others."
+        "in braces, with the format of a number or the word that joins several. A reason has two halves, "
+        "what is needed and what came. The page says each in the languages named with it, and in English in "
+        "all others."
     )
     languages = {name: _texts_in(name) for name in LANGUAGES}
     parts = []
