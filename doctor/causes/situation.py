@@ -62,8 +62,9 @@ def fits(when: Mapping[str, Any], found: Situation, groups: Mapping[str, str]) -
         when: Conditions by name. Of "os", "maker", "attention" and "compute" one of the words has to be it;
             "capability", "torch", "cuda", "python", "triton" and "sage" are bounds such as ">=12.0 <13.0"; of
             "flags" one has to be on; "float32" is whether ComfyUI computes so on the GPU; one of the words of
-            "says" has to be found in the log, none of "unless"; "match" are expressions for what the row's
-            own expression found under a name. A name with ! at its end does not hold where it cannot be told.
+            "says" has to be found in the log, none of "unless"; "not_maker" holds unless one of them is known
+            to be it; "match" are expressions for what the row's own expression found under a name. A name
+            with ! at its end does not hold where it cannot be told.
         found: The log and what is known.
         groups: What that expression found.
     """
@@ -190,6 +191,7 @@ def _match(wanted: Mapping[str, str], found: Situation, groups: Mapping[str, str
 _TESTS = {
     "os": _one_of("system"),
     "maker": _one_of("maker"),
+    "not_maker": lambda wanted, found, groups: found.facts.maker not in wanted,
     "attention": _one_of("attention"),
     "compute": _one_of("compute"),
     "capability": _within(lambda facts: facts.capability),

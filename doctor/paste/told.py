@@ -133,6 +133,8 @@ _USING = (
     ("using sageattention", SAGE),
     ("to use sageattn", SAGE),
     ("attention mode: sageattn", SAGE),
+    ("sageattentionpatch", SAGE),
+    ("pathchsageattentionkj", SAGE),
     ("error running sage attention", SAGE),
     ("using flash attention", FLASH),
     ("using xformers attention", XFORMERS),
@@ -181,7 +183,16 @@ def _maker(paste: Paste, gpu: str, torch: str) -> str:
     if re.search(r"amd|radeon|rocm|gfx\d", name) or any(
         map(
             paste.has,
-            ("amd arch:", "rocm version", "gpu arch: gfx", "hiperror", "hipblas", "amd_serialize_kernel"),
+            (
+                "amd arch:",
+                "rocm version",
+                "rocm 6",
+                "rocm 7",
+                "gpu arch: gfx",
+                "hiperror",
+                "hipblas",
+                "amd_serialize_kernel",
+            ),
         )
     ):
         return AMD
