@@ -70,6 +70,7 @@ class Arguments(NamedTuple):
             v.device,
             self.heads,
             self.skip_reshape,
+            self.skip_output_reshape,
             self.scale,
             self.gqa,
             exact,
@@ -149,6 +150,8 @@ def _shapes(given: Arguments) -> tuple[int, int, int, int, int, int] | Reason:
         return odd
     if given.skip_reshape:
         (batch, heads, q_len, head_dim), (_, kv_heads, kv_len, k_dim) = q, k
+        if given.heads != heads and not given.skip_output_reshape:
+            return odd  # The host puts the answer into so many heads as it is told, whatever q has.
     else:
         if not isinstance(given.heads, int) or given.heads < 1 or q[2] % given.heads:
             return odd

@@ -24,6 +24,7 @@ FILES = (
     "test_torch_compile_loading.py",
     "test_torch_compile_other_packs.py",
     "test_several_models.py",
+    "../attack/test_calls.py",
 )
 
 
@@ -33,7 +34,7 @@ def test_all_of_it_passes_there_too(file):
         pytest.skip(reason)
     environment = os.environ | {"COMFYUI_DIR": str(host.find_oldest().folder)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--show-capture=no"]
-    command.append(Path(__file__).with_name(file))
+    command.append(Path(__file__).parent / file)
     inner = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert inner.returncode == 0, inner.stdout[-4000:] + inner.stderr[-2000:]
     assert " passed" in inner.stdout
