@@ -104,7 +104,7 @@ def test_a_kernel_that_raises_gives_way_to_the_host_in_the_same_call(attention, 
     assert model.run().kernels() == {} and model.run().fallbacks() == {"raised": 3}
     with caplog.at_level("INFO"):
         model.patch.report.end()
-    assert caplog.text.count("fake raised") == 1 and "Unsupported head_dim: 16" in caplog.text
+    assert caplog.text.count("fake failed") == 1 and "Unsupported head_dim: 16" in caplog.text
 
 
 def test_an_earlier_override_takes_what_no_kernel_takes_and_nothing_else(patched):
