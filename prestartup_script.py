@@ -44,8 +44,16 @@ def _look_ahead() -> None:
     environment = _ours("machine").read_environment(_ours("kernels.families").sought(), layout.comfyui, flags)
     device = "cpu" if getattr(args, "cpu", False) else "cuda:0"
     acts = mode != "report"
+    visible = host.visible_gpus()
     broken = startup.look(
-        flags, packages, environment, store, device=device, say=logging.info, is_guarded=acts
+        flags,
+        packages,
+        environment,
+        store,
+        device=device,
+        visible=visible,
+        say=logging.info,
+        is_guarded=acts,
     )
     start = startup.Start(args, environment, PACK, acts)
     # Here the pack finds it when ComfyUI has loaded it under its own name for it: see app/background.py.

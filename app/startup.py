@@ -5,8 +5,10 @@ A package that does not import is kept out of this start; a flag that asks for a
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ def look(
     *,
     device: str,
     say: Callable[[str], None],
+    visible: str | None = None,
     probe: Callable[[Backend, str], Verdict] | None = None,
     try_imports: Callable[..., tuple[dict[str, Verdict], str]] = imports.check,
     is_guarded: bool = True,
@@ -62,6 +65,7 @@ def look(
         environment: This machine.
         file: Where verdicts are kept; what has none there is tried now, and its verdict added.
         device: Where models run, "cuda:0" or "cpu".
+        visible: CUDA_VISIBLE_DEVICES as ComfyUI will have it.
         say: Tells the user one line.
         probe: Tries a kernel; the default starts a child process.
         try_imports: Imports packages; the default starts a child process.
@@ -71,11 +75,12 @@ def look(
     stored, remarks = check.load(file, environment)
     for remark in remarks:
         say(f"SageKit: {remark}")
-    key = f"{check.LAUNCH} {device}"
+    key = f"{check.LAUNCH} {_where(device, visible, environment)}"
     relied_on = {name for name in packages if not is_guarded or HOST_IMPORTS[name].flag in flags}
     imported = _imported(packages, relied_on, stored.of(IMPORTS), say, try_imports)
     broken = {name: one for name, one in imported.items() if not one.is_good}
-    known = _tried(flags, dict(stored.of(key)), broken, environment, device, say, probe or _probe)
+    probe = probe or partial(_probe, visible=visible)
+    known = _tried(flags, dict(stored.of(key)), broken, environment, device, say, probe)
     # Written where something changed, too: else every start would say so again.
     kept = stored.with_verdicts(IMPORTS, imported).with_verdicts(key, known)
     if (remarks or kept != stored) and (trouble := verdicts.write(file, kept)):
@@ -84,6 +89,16 @@ def look(
     found = {flag: by_flag.get(flag) or known.get(FLAGS.get(flag, "")) for flag in flags}
     not_good = {flag: one for flag, one in found.items() if one and not one.is_good}
     return Broken(broken, not_good, tuple(remarks))
+
+
+def _where(device: str, visible: str | None, environment: Environment) -> str:
+    """The GPU that models run on, as well as it can be told without torch: "NVIDIA GeForce RTX 4090"."""
+    gpus = sorted(set(environment.driver.gpus)) if environment.driver is not None else []
+    if device == "cpu" or not gpus:
+        return device
+    # Of several kinds, which one is first is CUDA's to say: by what is visible, and in what order.
+    order = os.environ.get("CUDA_DEVICE_ORDER", "")
+    return gpus[0] if len(gpus) == 1 else f"{device} of {visible or 'all'} {order}".rstrip()
 
 
 def _imported(
@@ -132,8 +147,8 @@ def _tried(
     return known
 
 
-def _probe(backend: Backend, device: str) -> Verdict:
-    return check.check([backend], device, limit=LIMIT)[backend.name]
+def _probe(backend: Backend, device: str, visible: str | None = None) -> Verdict:
+    return check.check([backend], device, limit=LIMIT, visible=visible)[backend.name]
 
 
 class Start:

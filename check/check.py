@@ -64,6 +64,7 @@ def check(
     thorough: bool = False,
     timed: bool = False,
     limit: float = LIMIT,
+    visible: str | None = None,
     wait: Callable[[], None] = lambda: None,
     progress: Callable[[str, str], None] = lambda kernel, case: None,
     found: Callable[[str, Verdict], None] = lambda kernel, verdict: None,
@@ -76,12 +77,15 @@ def check(
         thorough: Every length rather than those around block sizes.
         timed: Also take times at typical shapes.
         limit: Seconds without a sign of life after which a kernel counts as hung.
+        visible: CUDA_VISIBLE_DEVICES of the child; None for this process's own.
         wait: Called before each kernel; returns when the machine has time for it.
         progress: Called with (kernel, case) while one is tried.
         found: Called with (kernel, verdict) as each is known.
     """
     results = {}
-    with Probe(device, thorough=thorough, timed=timed, limit=limit, progress=progress) as probe:
+    with Probe(
+        device, thorough=thorough, timed=timed, limit=limit, visible=visible, progress=progress
+    ) as probe:
         for backend in backends:
             if reasons := backend.machine or _without_proof(backend):
                 verdict = Verdict(REFUSED, None, refusal(reasons))

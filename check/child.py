@@ -30,6 +30,8 @@ LOST_CONTEXT = 86
 def main() -> int:
     """Serves until stdin ends."""
     say, work = begin()
+    if work.get("visible") is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = work["visible"]
     names = lines_until_eof()
     from ..kernels.families import declare, installed
     from ..kernels.launch_flags import declare as declare_flags

@@ -24,6 +24,7 @@ class Probe:
         declarations: A file with further backends, ``declare()``; for tests.
         limit: Seconds without a sign of life after which a kernel counts as hung.
         limit_with_progress: Seconds for a kernel that goes on giving signs of life, no less than ``limit``.
+        visible: CUDA_VISIBLE_DEVICES of the child; None for this process's own.
         progress: Called with (kernel, case) while it works.
     """
 
@@ -35,12 +36,14 @@ class Probe:
         declarations: Path | None = None,
         limit: float = LIMIT,
         limit_with_progress: float = LIMIT_WITH_PROGRESS,
+        visible: str | None = None,
         progress: Callable[[str, str], None] = lambda kernel, case: None,
     ) -> None:
         self._work = {
             "device": device,
             "thorough": thorough,
             "timed": timed,
+            "visible": visible,
             "declarations": str(declarations) if declarations else None,
         }
         self._limit, self._longest = limit, max(limit, limit_with_progress)

@@ -151,16 +151,25 @@ def _of_a_gpu(data: object) -> dict[str, Verdict]:
 
 
 def write(file: Path, stored: Stored) -> str:
-    """Writes the lasting verdicts, the file whole or not at all; returns what went wrong, "" if nothing."""
-    lasting = {
-        gpu: {name: one for name, one in found.items() if one.is_lasting}
-        for gpu, found in stored.verdicts.items()
-    }
-    data = {
-        "format": FORMAT,
-        "fingerprint": stored.fingerprint,
-        "versions": dict(stored.versions),
-        "verdicts": Stored("", {}, lasting).as_data(),
-    }
-    trouble = json_file.write(file, data)
+    """Adds the lasting verdicts to those that a file has of the same machine; returns what went wrong, or "".
+
+    Several servers may share a user folder: what another has found since is kept.
+    """
+
+    def data() -> dict[str, Any]:
+        there, _ = read(file)
+        merged = Stored(stored.fingerprint, stored.versions)
+        for part in (there if there and there.fingerprint == stored.fingerprint else merged, stored):
+            for gpu, found in part.verdicts.items():
+                merged = merged.with_verdicts(
+                    gpu, {name: one for name, one in found.items() if one.is_lasting}
+                )
+        return {
+            "format": FORMAT,
+            "fingerprint": stored.fingerprint,
+            "versions": dict(stored.versions),
+            "verdicts": merged.as_data(),
+        }
+
+    trouble = json_file.change(file, data)
     return MESSAGES("verdicts-not-kept", error=trouble) if trouble else ""

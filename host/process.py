@@ -22,6 +22,20 @@ def flags_that_are_on(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if getattr(given, name, False))
 
 
+def visible_gpus() -> str | None:
+    """CUDA_VISIBLE_DEVICES as ComfyUI will have it: it sets it before its packs' startup hooks, or after.
+
+    As main.py does: --cuda-device names those that are visible, --default-device the first of all.
+    """
+    given = flags()
+    chosen, first = getattr(given, "cuda_device", None), getattr(given, "default_device", None)
+    if chosen not in (None, "all"):
+        return str(chosen)
+    if chosen is None and first is not None:
+        return ",".join(map(str, (first, *(one for one in range(32) if one != first))))
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 def folders() -> Layout:
     """Where the ComfyUI that runs has its code and its users' things."""
     import folder_paths

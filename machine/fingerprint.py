@@ -11,7 +11,8 @@ def fingerprint(environment: Environment) -> str:
 
     It is made of what a start reads without torch, so that a value that torch has filled in
     (``with_gpus_from_torch``) has the same one. The host and its options are not in it: a kernel is
-    checked without them.
+    checked without them. Nor is which of the GPUs are visible, or in what order: what was found is kept by
+    the GPU that it was found on, for all servers of this machine.
     """
     python, torch, driver = environment.python, environment.torch, environment.driver
     facts = {
@@ -21,7 +22,6 @@ def fingerprint(environment: Environment) -> str:
         "system": [environment.system, environment.wsl],
         "torch": torch and [torch.version, torch.build, torch.cuda, torch.rocm, torch.xpu, torch.commit],
         "driver": driver and [driver.version, sorted(driver.gpus), driver.store],
-        "visible": environment.visible,
         "packages": {
             name: [package.full_version, package.copies, package.files]
             for name, package in environment.packages.items()

@@ -12,9 +12,11 @@ import re
 import stat
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from . import file_lock
 from .catalogue import FILES
 from .message import Message
 
@@ -146,6 +148,21 @@ def write(file: Path, data: object) -> str:
         return (error.strerror if isinstance(error, OSError) else "") or str(error)
     _sweep(file)
     return ""
+
+
+def change(file: Path, changed: Callable[[], object]) -> str:
+    """Writes what another process may be writing as well, without losing what it wrote; returns as ``write``.
+
+    Args:
+        file: Where it is kept.
+        changed: Reads the file and returns what is to be in it; called while nobody else does so.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    with file_lock.held(file.parent) as is_held:
+        return write(file, changed()) if is_held else "another process has not stopped writing it"
 
 
 def _sweep(file: Path) -> None:

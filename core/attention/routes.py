@@ -100,7 +100,7 @@ class Times:
         self._file: Path | None = None
         self._fingerprint = ""
         self._known: dict[str, dict[str, dict[str, float]]] = {}
-        self._unsaved = False
+        self._unsaved: dict[str, dict[str, dict[str, float]]] = {}
         self.remarks: list[str] = []
 
     def read(self, file: Path, fingerprint: str) -> None:
@@ -132,12 +132,8 @@ class Times:
     def add(self, gpu: str, call: str, found: Mapping[str, float]) -> None:
         """Keeps new times; on disk from the next ``save`` on."""
         with self._lock:
-            calls = self._known.setdefault(gpu, {})
-            # Taken out and put back: the newest are last.
-            calls[call] = calls.pop(call, {}) | dict(found)
-            while len(calls) > KEPT_CLASSES:
-                del calls[next(iter(calls))]
-            self._unsaved = True
+            for known in (self._known, self._unsaved):
+                _add(known, gpu, call, found)
 
     def measuring(self, gpu: str) -> threading.Lock:
         """Held by whoever measures on a GPU, so that equal ones do not measure the same twice."""
@@ -145,16 +141,35 @@ class Times:
             return self._gpus.setdefault(gpu, threading.Lock())
 
     def save(self) -> None:
-        """Writes what is new, if anything is."""
+        """Writes what is new, if anything is, beside what other servers of this folder have written."""
         with self._lock:
             if not self._unsaved or self._file is None:
                 return
-            self._unsaved = False
-            data = {"format": FORMAT, "fingerprint": self._fingerprint, "times": self._known}
-            trouble = json_file.write(self._file, data)
+            file, new, self._unsaved = self._file, self._unsaved, {}
+            known = {gpu: dict(calls) for gpu, calls in self._known.items()}
+
+        def data() -> dict[str, object]:
+            there = _read(file, self._fingerprint)[0] or known
+            for gpu, calls in new.items():
+                for call, found in calls.items():
+                    _add(there, gpu, call, found)
+            return {"format": FORMAT, "fingerprint": self._fingerprint, "times": there}
+
+        # Not under the lock: another process may be waited for, and calls of attention ask for times.
+        trouble = json_file.change(file, data)
         if trouble and not self.remarks:
             self.remarks.append(ATTENTION("times-not-kept", error=trouble))
             log.warning("SageKit: %s", self.remarks[-1])
+
+
+def _add(
+    known: dict[str, dict[str, dict[str, float]]], gpu: str, call: str, found: Mapping[str, float]
+) -> None:
+    calls = known.setdefault(gpu, {})
+    # Taken out and put back: the newest are last.
+    calls[call] = calls.pop(call, {}) | dict(found)
+    while len(calls) > KEPT_CLASSES:
+        del calls[next(iter(calls))]
 
 
 def _read(file: Path, fingerprint: str) -> tuple[dict[str, dict[str, dict[str, float]]], str]:
