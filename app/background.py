@@ -48,6 +48,8 @@ def _start(session: Session) -> None:
     environment = read_environment(sought(), here.comfyui, flags)
     # torch is loaded and in use here, so asking it costs nothing.
     environment = with_gpus_from_torch(environment) if gpus else environment
+    if here.verdicts is None or here.kept is None:
+        raise FileNotFoundError("ComfyUI names no folder to keep verdicts in")
     session.proofs.read(here.verdicts, environment)
     session.times.read(here.kept / routes.FILE_NAME, fingerprint(environment))
     _tell_of_start(session)

@@ -5,7 +5,8 @@ the plain id is taken only where nobody has it, and each node is there under a s
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from comfy_api.latest import io
 
@@ -71,7 +72,7 @@ def _under_own_id(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
         schema.is_deprecated = not _taken_by(node)
         return schema
 
-    own: dict[str, Callable | str] = {
+    own: dict[str, Any] = {
         "__module__": node.__module__,
         "__doc__": node.__doc__,
         "define_schema": classmethod(define_schema),

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -63,11 +63,11 @@ def missing_in_torch() -> Message | None:
 
 def _around_forward(enabled: bool) -> Callable:
     def run(forward: wrappers.Forward):
-        own = running_model.own_wrapper(forward.model, KEY, wrapper)
+        own: Any = running_model.own_wrapper(forward.model, KEY, wrapper)
         with contextlib.nullcontext() if own is None else SWITCH.held(own.sagekit_enabled):
             return forward(forward.options)
 
-    wrapper = wrappers.reading_forward(run)
+    wrapper: Any = wrappers.reading_forward(run)
     wrapper.sagekit_enabled = enabled
     return wrapper
 

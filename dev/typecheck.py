@@ -28,7 +28,7 @@ STRICT: tuple[str, ...] = (
     "knowledge",
     "machine",
 )
-CHECKED: tuple[str, ...] = ("backup", "kernels_check", "nodes")
+CHECKED: tuple[str, ...] = ("app", "backup", "core", "kernels_check", "nodes")
 PLATFORMS = ("linux", "win32", "darwin")
 NAME = "sagekit"  # The checkout's own folder need not be a Python name.
 

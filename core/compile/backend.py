@@ -1,6 +1,5 @@
 """Whom torch hands each graph: the backend that the user named, with what the pack rewrites before it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch.fx import GraphModule
@@ -41,7 +40,7 @@ class Backend:
     def _told_apart(self) -> tuple[str, int]:
         return self.__name__, id(self.family)
 
-    def __call__(self, module: GraphModule, inputs: Sequence[Any], **given: Any) -> Any:
+    def __call__(self, module: GraphModule, inputs: list[Any], **given: Any) -> Any:
         """The compiled graph."""
         if self.__name__ == "inductor":
             return inductor(module, inputs, **given)
@@ -52,7 +51,7 @@ class Backend:
 
 def inductor(
     module: GraphModule,
-    inputs: Sequence[Any],
+    inputs: list[Any],
     *,
     mode: str | None = None,
     options: dict[str, Any] | None = None,

@@ -9,6 +9,7 @@ import types
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -86,11 +87,11 @@ def swapped_in(forwards: list[tuple[torch.nn.Module, Callable]]) -> Iterator[Non
             module.__dict__["forward"] = forward
         yield
     finally:
-        for (module, _), forward in zip(forwards, before, strict=True):
-            if forward is None:
+        for (module, _), had in zip(forwards, before, strict=True):
+            if had is None:
                 module.__dict__.pop("forward", None)
             else:
-                module.__dict__["forward"] = forward
+                module.__dict__["forward"] = had
 
 
 def is_replaced(module: torch.nn.Module) -> bool:
@@ -99,7 +100,8 @@ def is_replaced(module: torch.nn.Module) -> bool:
     ComfyUI, taking such a function off, puts the method itself there.
     """
     forward = module.__dict__.get("forward")
-    return forward is not None and forward != type(module).forward.__get__(module)
+    own: Any = type(module)
+    return forward is not None and forward != own.forward.__get__(module)
 
 
 def own_function(kind: Kind, *apart) -> Callable:
@@ -113,13 +115,14 @@ def own_function(kind: Kind, *apart) -> Callable:
         kind: The class and the shapes of its weights.
         apart: What else one function is not to share with another.
     """
-    forward = kind.block.forward
+    block: Any = kind.block
+    forward = block.forward
     told_apart = hashlib.sha256(repr((kind.shapes, *apart)).encode()).hexdigest()[:8]
     name = f"{kind.block.__name__}_{told_apart}"
     if not isinstance(forward, types.FunctionType):
 
         def forward(module, *args, **kwargs):
-            return kind.block.forward(module, *args, **kwargs)
+            return block.forward(module, *args, **kwargs)
 
     own = types.FunctionType(
         forward.__code__.replace(co_name=name),
@@ -138,7 +141,7 @@ def compile_function(function: Callable, settings: Settings, keep: Callable, bac
     if _knows_guard_filter():
         # torch takes the filter out of the dictionary it is given: each function has one of its own.
         options = {**(options or {}), "guard_filter_fn": keep}
-    limit = {"recompile_limit": RECOMPILE_LIMIT} if _knows_recompile_limit() else {}
+    limit: dict[str, Any] = {"recompile_limit": RECOMPILE_LIMIT} if _knows_recompile_limit() else {}
     return torch.compile(
         function,
         backend=backend,

@@ -11,12 +11,14 @@ _TEXT = {"true": True, "false": False}
 
 def compile_of(value: object) -> object:
     """BLOCKS or WHOLE for a yes or no; every other value as it is."""
-    return _COMPILE.get(_yes_or_no(value), value)
+    known = _yes_or_no(value)
+    return value if known is None else _COMPILE[known]
 
 
 def dynamic_of(value: object) -> object:
     """A key of DYNAMIC for a yes or no; every other value as it is."""
-    return _DYNAMIC.get(_yes_or_no(value), value)
+    known = _yes_or_no(value)
+    return value if known is None else _DYNAMIC[known]
 
 
 def _yes_or_no(value: object) -> bool | None:

@@ -11,6 +11,7 @@ import functools
 import logging
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -123,7 +124,7 @@ def _with_activation(node: Node) -> bool:
         erase_unused(users[0], node)
         return True
     parts = _two_parts(users[0])
-    gelus = [part and len(part.users) == 1 and next(filter(_is_gelu, part.users), None) for part in parts]
+    gelus = [next(filter(_is_gelu, part.users), None) if len(part.users) == 1 else None for part in parts]
     # Of a layer with both parts activated nothing is known here; one of them is the common case.
     if sum(map(bool, gelus)) != 1 or not _has_gelu(node):
         return False
@@ -131,7 +132,7 @@ def _with_activation(node: Node) -> bool:
     for part, gelu in zip(parts, gelus, strict=True):
         end = begin + value_of(part).shape[-1]
         (gelu or part).replace_all_uses_with(layer.rows(begin, end, activated=bool(gelu)))
-        erase_unused(*filter(None, (gelu, part)))
+        erase_unused(*([gelu] if gelu else []), part)
         begin = end
     erase_unused(users[0], node)
     return True
@@ -145,7 +146,7 @@ def _two_parts(node: Node) -> list[Node]:
     values = value_of(node)
     if len(values) != 2 or dim not in (-1, values[0].ndim - 1):
         return []
-    places = {user.args[1]: user for user in node.users if user.target is operator.getitem}
+    places: dict[Any, Node] = {user.args[1]: user for user in node.users if user.target is operator.getitem}
     parts = [places[place] for place in sorted(places)]
     return parts if set(places) == {0, 1} and len(node.users) == 2 and _are_aligned(parts) else []
 
@@ -158,7 +159,8 @@ def _are_aligned(parts: Sequence[Node]) -> bool:
 
 def _over_parts(node: Node) -> bool:
     """Makes two layers of one over two joined tensors, where that moves less memory."""
-    x, weight, bias = node.args
+    arguments: Any = node.args
+    x, weight, bias = arguments
     parts, width = joined(x, -1, node), value_of(weight).shape[0]
     # One of the two sums could pass what float16 holds where both together do not.
     if not parts or {value_of(part).dtype for part in parts} != {torch.bfloat16}:
@@ -193,7 +195,8 @@ class _Layer:
     """
 
     def __init__(self, node: Node) -> None:
-        self._x, self._weight, self._bias = node.args
+        arguments: Any = node.args
+        self._x, self._weight, self._bias = arguments
         self.emit = Emitter(node, value_of(node).fake_mode)
         self.width = value_of(self._weight).shape[0]
 

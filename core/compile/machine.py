@@ -174,6 +174,8 @@ def _default_folder() -> str:
 
 def _long_paths() -> bool:
     """Whether Windows is set to take paths of more than 260 characters."""
+    if sys.platform != "win32":
+        return True
     import winreg
 
     try:

@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -108,10 +108,10 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
     """A wrapper around a forward: has the blocks of the model that runs compiled while it does."""
 
     def run_compiled(forward: Forward):
-        own = running_model.own_wrapper(forward.model, KEY, wrapper)
+        own: Any = running_model.own_wrapper(forward.model, KEY, wrapper)
         compiled = own and COMPILATIONS.of(forward.model, own.sagekit_settings)
         choice = _choice(compiled, forward, watch) if compiled else None
-        if choice is None or not choice.forwards:
+        if not compiled or choice is None or not choice.forwards:
             return forward(forward.options)
         blocks = COMPILE("blocks", count=len(choice.forwards))
         watch.compiles(COMPILE("whole-model") if compiled.settings.is_whole else blocks)
@@ -131,7 +131,7 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
         watch.note(COMPILE("runs-uncompiled", why=fault.text))
         return forward.go_on(control, kept)
 
-    wrapper = wrappers.reading_forward(run_compiled)
+    wrapper: Any = wrappers.reading_forward(run_compiled)
     wrapper.sagekit_settings = settings
     return wrapper
 
@@ -201,7 +201,8 @@ def _circumstances(forward: Forward) -> tuple:
 
 def _modules(compiled: Compiled, model: torch.nn.Module, watch: Watch) -> list[torch.nn.Module]:
     """The modules to compile in this run: those that are found, whole, in place and on the model's device."""
-    found = compiled.modules(running_model.network_of(model))
+    network = running_model.network_of(model)
+    found = [] if network is None else compiled.modules(network)
     if not found:
         watch.note(COMPILE("runs-uncompiled", why=COMPILE("no-blocks-found")))
         return []

@@ -46,8 +46,9 @@ def joined(x: Node, dim: int, until: Node) -> tuple[Node, Node] | None:
     """
     if x.target is not torch.cat or len(x.users) > 1 or not is_untouched(x, until):
         return None
-    parts, *along = x.args
-    along = along[0] if along else x.kwargs.get("dim", 0)
+    arguments: Any = x.args
+    parts, *rest = arguments
+    along: Any = rest[0] if rest else x.kwargs.get("dim", 0)
     dims = value_of(x).ndim
     return tuple(parts) if along % dims == dim % dims and len(parts) == 2 else None
 
@@ -59,7 +60,7 @@ def _writes(node: Node) -> bool:
         return True
     if node.target in _IN_PLACE or node.target in (operator.setitem, operator.delitem):
         return True
-    overloads = [node.target]
+    overloads: list[Any] = [node.target]
     if isinstance(node.target, torch._ops.OpOverloadPacket):
         overloads = [getattr(node.target, name) for name in node.target.overloads()]
     if isinstance(overloads[0], torch._ops.OpOverload):
@@ -85,8 +86,10 @@ def value_of(node: Any) -> Any:
         return None
     if _FAKE_MODE in node.meta:
         with node.meta.pop(_FAKE_MODE):
-            arguments, named = (map_arg(given, value_of) for given in (node.args, node.kwargs))
-            node.meta[_VALUE] = node.target(*arguments, **named)
+            target: Any = node.target
+            arguments: Any = map_arg(node.args, value_of)
+            named: Any = map_arg(node.kwargs, value_of)
+            node.meta[_VALUE] = target(*arguments, **named)
     return node.meta.get(_VALUE)
 
 
@@ -135,5 +138,6 @@ class Emitter:
 
     def added(self, one: "int | Node", other: "int | Node") -> "int | Node":
         """The sum of two sizes: a number where both are."""
-        numbers = isinstance(one, int) and isinstance(other, int)
-        return one + other if numbers else self(operator.add, one, other)
+        if isinstance(one, int) and isinstance(other, int):
+            return one + other
+        return self(operator.add, one, other)

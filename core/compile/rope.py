@@ -9,6 +9,7 @@ itself and joined after: inductor then writes both in place, at the end of their
 
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -29,7 +30,7 @@ def take_in(module: GraphModule) -> int:
         orders = [_order_of(part) for part, _ in turned]
         if not turned or None in orders:
             continue
-        for (part, x), order in zip(turned, orders, strict=True):
+        for (part, x), order in zip(turned, filter(None, orders), strict=True):
             part.replace_all_uses_with(order(Emitter(part, value_of(x).fake_mode), x, node.args[-1]))
             module.graph.erase_node(part)
         if node not in (part for part, _ in turned):
@@ -44,13 +45,14 @@ def take_in(module: GraphModule) -> int:
 
 def _turned_by(node: Node) -> list[tuple[Node, Node]]:
     """What a rotary embedding gave, each with the tensor that it turned; empty for a node that is none."""
+    found: list[tuple[Node, Any]]
     if is_operator(node, "comfy_kitchen", "apply_rope1"):
         found = [(node, node.args[0])] if len(node.args) == 2 else []
     elif is_operator(node, "comfy_kitchen", "apply_rope"):
         parts = list(node.users) if len(node.args) == 3 else []
         if not all(part.target is operator.getitem for part in parts):
             return []
-        found = [(part, node.args[part.args[1]]) for part in parts]
+        found = [(part, node.args[_place(part)]) for part in parts]
     else:
         return []
     values = [value_of(one) for one in node.args]
@@ -58,11 +60,19 @@ def _turned_by(node: Node) -> list[tuple[Node, Node]]:
     return found if fits and all(one.ndim == 4 for one in values[:-1]) else []
 
 
+def _place(part: Node) -> int:
+    """Which of what an embedding gave a node takes out."""
+    place: Any = part.args[1]
+    return int(place)
+
+
 def _order_of(part: Node) -> Callable[[Emitter, Node, Node], Node] | None:
     """How what an embedding gave may be written; None where its order in memory has to be the operator's."""
     if all(_attends_to(user, part) for user in part.users):
         return _length_first
-    x = part.args[0] if is_operator(part, "comfy_kitchen", "apply_rope1") else part.args[0].args[part.args[1]]
+    x: Any = part.args[0]
+    if not is_operator(part, "comfy_kitchen", "apply_rope1"):
+        x = x.args[_place(part)]
     value = value_of(x)
     with value.fake_mode:
         # As the operator says what it gives; whoever looks at it next was traced with that.
@@ -77,7 +87,8 @@ def _attends_to(user: Node, part: Node) -> bool:
 
 def _length_first(emit: Emitter, x: Node, freqs: Node) -> Node:
     """(batch, heads, length, head_dim) turned, with length before heads in memory."""
-    ops, done, begin = torch.ops.aten, [], 0
+    ops, done = torch.ops.aten, []
+    begin: int | Node = 0
     for part in joined(x, _LENGTH, emit.before) or (x,):
         end = emit.added(begin, emit.size(part, _LENGTH))
         turned = _turned(emit, part, freqs, begin, end)

@@ -1,6 +1,7 @@
 """What the user asked for."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...machine.message import Message
 from ..catalogue import COMPILE
@@ -45,7 +46,7 @@ def understood(asked: Settings) -> tuple[Settings, list[Message]]:
     A workflow may come from another version, from KJNodes or from a program, with names that mean nothing
     here or that must not be done.
     """
-    runs = {
+    runs: dict[str, Any] = {
         "compile": asked.compile if asked.compile in (BLOCKS, WHOLE) else BLOCKS,
         "dynamic": asked.dynamic if asked.dynamic in DYNAMIC else "auto",
         "backend": asked.backend if _is_backend(asked.backend) else BACKENDS[0],

@@ -12,7 +12,7 @@ import torch
 
 from ...host.options import KEY as OPTIONS_KEY
 from ...host.process import raise_if_cancelled
-from ...machine.message import Message
+from ...machine.message import Message, Value
 from ..catalogue import COMPILE
 from ..messages import Messages, Remark
 from .sizes import Sizes
@@ -160,7 +160,7 @@ class Watch:
             return COMPILE("nothing-compiled")
         if not self.graphs():
             return COMPILE("compiled-nothing-new", what=self._what)
-        facts = {"what": self._what, "graphs": self._counted(), "seconds": self._seconds}
+        facts: dict[str, Value] = {"what": self._what, "graphs": self._counted(), "seconds": self._seconds}
         if hits := max(0, _counters()[1] - self._before[1]):
             return COMPILE("compiled-in-from-cache", hits=hits, **facts)
         return COMPILE("compiled-in", **facts)
@@ -210,7 +210,7 @@ class _LimitListener(logging.Handler):
 # torch takes a member of an enum for a constant, whose guard has the name of where it lies and can be left
 # out. Of a plain number that differs from block to block it makes a variable, and a condition on that, which
 # has no name, of every comparison: a graph for each block.
-_Number = enum.IntEnum("_Number", {f"n{number}": number for number in range(1024)})
+_Number = enum.IntEnum("_Number", {f"n{number}": number for number in range(1024)})  # type: ignore[misc]
 _NUMBERS = tuple(_Number)
 
 
