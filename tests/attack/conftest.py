@@ -13,7 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
-LONG = os.environ.get("SAGEKIT_ATTACK") == "long"
+# "long", or a part of it as a number: 0.1.
+ASKED = os.environ.get("SAGEKIT_ATTACK", "")
+SHARE = 1.0 if ASKED == "long" else float(ASKED or 0)
 SEED = int(os.environ.get("SAGEKIT_ATTACK_SEED", "1"))
 TRIED = pytest.StashKey[Counter]()
 
@@ -28,7 +30,7 @@ class Attack:
 
     def times(self, short: int, long: int) -> int:
         """How often, in a short run and in a long one."""
-        return long if LONG else short
+        return max(short, int(SHARE * long))
 
     def tried(self, what: str, count: int = 1) -> None:
         """Counts for the figures that are published."""
@@ -43,7 +45,7 @@ def attack(request) -> Attack:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item) -> Iterator[None]:
     # A long run is not cut off after ten minutes.
-    if LONG and hasattr(signal, "setitimer"):
+    if SHARE and hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, 0)
     return (yield)
 
