@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import queue
-import secrets
 import signal
 import subprocess
 import sys
@@ -46,7 +45,7 @@ class Child:
     def __init__(self, role: str, **facts: Any) -> None:
         self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._output: deque[str] = deque(maxlen=30)
-        self._secret = secrets.token_hex(16)
+        self._secret = os.urandom(16).hex()
         self._process = subprocess.Popen(
             # Isolated, so that neither the working folder nor the user's own packages get in; what the
             # parent sees is told to it.
