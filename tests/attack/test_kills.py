@@ -27,9 +27,9 @@ times = Times()
 times.read(folder / FILE_NAME, "machine")
 for number in itertools.count():
     verdict = verdicts.Verdict(verdicts.OK, 0.01, "x" * 1900)
-    stored = verdicts.Stored("machine").with_verdicts("GPU", {f"{name} {number % 500}": verdict})
+    stored = verdicts.Stored("machine").with_verdicts("GPU", {f"{name} {number % 3}": verdict})
     assert verdicts.write(folder / "verdicts.json", stored) == ""
-    times.add("GPU", f"{name} {number % 500}", {"sdpa": 1.0 + number})
+    times.add("GPU", f"{name} {number % 3}", {"sdpa": 1.0 + number})
     times.save()
     if number == 1:
         print("writes", flush=True)
@@ -52,7 +52,7 @@ def test_whatever_is_killed_nothing_kept_is_lost_or_damaged(attack, tmp_path):
         stored, remark = verdicts.read(folder / "verdicts.json")
         assert remark == "" and stored is not None, f"kill {number}: {remark}"
         now = set(stored.of("GPU"))
-        assert now >= seen or len(now) >= 1000, f"kill {number}: verdicts of an earlier writer are gone"
+        assert now >= seen, f"kill {number}: verdicts of an earlier writer are gone"
         seen = now
         times = Times()
         times.read(folder / FILE_NAME, "machine")

@@ -40,8 +40,6 @@ ALLOWED = {
     **{
         (f"core/{file}.py", name): "not yet handed down with the session"
         for file, name in (
-            ("compile/compiled", "_kinds"),
-            ("compile/compiled", "_models"),
             ("compile/machine", "_complete"),
             ("compile/model", "_CACHE"),
             ("compile/model", "_static"),
