@@ -31,7 +31,9 @@ def _write(wanted: bool) -> None:
     setattr(torch.backends.cuda.matmul, _FLAG, wanted)
 
 
-SWITCH = Switch(_read, _write)
+def switch() -> Switch:
+    """The flag, for forwards that take turns with it."""
+    return Switch(_read, _write)
 
 
 def patch_model(model, enabled: bool, session: "Session", node_id: str | None = None):
@@ -48,7 +50,7 @@ def patch_model(model, enabled: bool, session: "Session", node_id: str | None = 
         _tell(session.messages, node_id, [lacking])
         return patched
     wrappers.around_sampling(patched, KEY, _around_sampling(enabled, session.messages, node_id))
-    wrappers.around_forward(patched, KEY, _around_forward(enabled))
+    wrappers.around_forward(patched, KEY, _around_forward(enabled, session.fp16_accumulation))
     return patched
 
 
@@ -61,10 +63,10 @@ def missing_in_torch() -> Message | None:
     return None
 
 
-def _around_forward(enabled: bool) -> Callable:
+def _around_forward(enabled: bool, switch: Switch) -> Callable:
     def run(forward: wrappers.Forward):
         own: Any = running_model.own_wrapper(forward.model, KEY, wrapper)
-        with contextlib.nullcontext() if own is None else SWITCH.held(own.sagekit_enabled):
+        with contextlib.nullcontext() if own is None else switch.held(own.sagekit_enabled):
             return forward(forward.options)
 
     wrapper: Any = wrappers.reading_forward(run)

@@ -7,12 +7,15 @@ from ..host.compiled_before import Graphs
 from ..kernels.backend import Backend
 from ..kernels.families import backends
 from ..machine.reason import Reason
+from . import fp16_accumulation
 from .attention.dispatch import Kernels
 from .attention.guard import Quarantines
 from .attention.proofs import Proofs
 from .attention.report import Runs
 from .attention.routes import Times
 from .clock import SYSTEM, Clock
+from .compile.caches import Caches
+from .compile.models import Compilations
 from .messages import Messages
 
 
@@ -30,6 +33,9 @@ class Session:
         times: What attention takes, by class of calls.
         quarantines: What the guard found of each model.
         graphs: Which compiled graphs may be wrong for a model that is patched otherwise now.
+        compilations: What is compiled of each model.
+        compile_caches: Where compiled code is kept while a model runs.
+        fp16_accumulation: torch's flag, which models take turns with.
         messages: What the nodes say.
         runs: What ran.
     """
@@ -46,6 +52,9 @@ class Session:
         self.times = Times(declared, clock)
         self.quarantines = Quarantines()
         self.graphs = Graphs()
+        self.compilations = Compilations()
+        self.compile_caches = Caches()
+        self.fp16_accumulation = fp16_accumulation.switch()
         self.messages = Messages(clock)
         self.runs = Runs(self.messages, self.times, clock)
 

@@ -30,13 +30,19 @@ _COMPILING = ("_dynamo/convert_frame.py", "_inductor/compile_fx.py", "_inductor/
 _ERRORS_OF = ("torch._dynamo", "torch._inductor", "triton", "torch.fx.experimental", "torch._functorch")
 
 
-def why_not(settings: Settings, device: torch.device, dtypes: Iterable[torch.dtype]) -> Message | None:
+def why_not(
+    settings: Settings,
+    device: torch.device,
+    dtypes: Iterable[torch.dtype],
+    toolchain: "Toolchain | None" = None,
+) -> Message | None:
     """Why compiling cannot work here, with the fix; None where nothing speaks against it.
 
     Args:
         settings: What the node asked for; only inductor needs compilers.
         device: Where the model runs.
         dtypes: Those of the weights to be compiled.
+        toolchain: What was there before; None looks anew.
     """
     if settings.backend != "inductor":
         return None
@@ -47,19 +53,22 @@ def why_not(settings: Settings, device: torch.device, dtypes: Iterable[torch.dty
             return COMPILE("triton-capability", oldest=oldest, capability=dotted(capability))
         if torch.float8_e4m3fn in set(dtypes) and capability < numbers(fp8) and not _emulates_fp8():
             return COMPILE("triton-fp8-capability", oldest=fp8, capability=dotted(capability))
-    return _missing_tools(device.type)
+    return (toolchain or Toolchain()).missing(device.type)
 
 
-# Kinds of device for which nothing was missing. What is missing is looked for anew: it may be installed.
-_complete: set[str] = set()
+class Toolchain:
+    """What a compiler needs on this machine. What is missing is looked for anew: it may be installed."""
 
+    def __init__(self) -> None:
+        self._complete: set[str] = set()
 
-def _missing_tools(device: str) -> Message | None:
-    if device not in _complete:
-        if missing := _find_missing(device):
-            return missing
-        _complete.add(device)
-    return None
+    def missing(self, device: str) -> Message | None:
+        """Why nothing can be compiled for a kind of device; None where all is there."""
+        if device not in self._complete:
+            if missing := _find_missing(device):
+                return missing
+            self._complete.add(device)
+        return None
 
 
 def _find_missing(device: str) -> Message | None:

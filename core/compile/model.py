@@ -1,10 +1,8 @@
 """Puts torch.compile on a MODEL, through the key and the place that ComfyUI's own node uses."""
 
-import contextlib
 import logging
 import os
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,41 +13,36 @@ from ...host.foreign import inside_blocks, with_override_outside
 from ...host.wrappers import Forward
 from ...machine.message import Message
 from ..catalogue import COMPILE
-from ..switch import Switch
-from . import machine
+from . import caches, machine
 from .compiled import Compiled, is_replaced, swapped_in
-from .models import COMPILATIONS
 from .settings import DYNAMIC, Settings, understood
 from .watch import UNCOMPILED, Watch
 
 if TYPE_CHECKING:
     from ..session import Session
+    from .models import Compilations
 
 log = logging.getLogger(__name__)
 
 # ComfyUI's own: its node and others take it off and put theirs on, so that the last on the wire counts.
 KEY = "torch.compile"
 KWARGS_KEY = "torch_compile_kwargs"
-_CACHE_VARIABLES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 OTHER_SETTING = "other-setting"
-
-# The model that ComfyUI loads without dynamic VRAM for one that has it, so that it is loaded once.
-_static: "weakref.WeakKeyDictionary[torch.nn.Module, tuple]" = weakref.WeakKeyDictionary()
 
 
 def patch_model(model, settings: Settings, session: "Session", node_id: str | None = None):
     """A clone of the MODEL whose blocks run compiled; the one given stays as it was."""
     settings, others = understood(settings)
-    patched, of_vram = _without_dynamic_vram(model)
+    patched, of_vram = _without_dynamic_vram(model, session.compilations)
     remarks = {**dict.fromkeys(others, OTHER_SETTING), **of_vram}
     wrappers.clear(patched, KEY)
     watch = Watch(node_id, session.messages)
-    forward = _around_forward(settings, watch)
+    forward = _around_forward(settings, watch, session)
     wrappers.around_forward(patched, KEY, forward)
     # A guider of another pack may drive the model without what is around a sampling.
     wrappers.at_end(patched, KEY, watch.forget)
-    wrappers.around_sampling(patched, KEY, _around_sampling(forward, watch, remarks))
+    wrappers.around_sampling(patched, KEY, _around_sampling(forward, watch, remarks, session))
     patched.model_options[KWARGS_KEY] = {
         "backend": settings.backend,
         "options": None,
@@ -60,7 +53,7 @@ def patch_model(model, settings: Settings, session: "Session", node_id: str | No
     return patched
 
 
-def _without_dynamic_vram(model):
+def _without_dynamic_vram(model, compilations: "Compilations"):
     """A clone whose weights stay in their places while it runs, and what to say about it.
 
     Dynamic VRAM hands each layer its weights anew in every step, by address, which no graph can hold.
@@ -69,21 +62,24 @@ def _without_dynamic_vram(model):
         return model.clone(), {}
     weights = running_model.weights_of(model)
     try:
-        patched, _static[weights] = running_model.without_dynamic_vram(model, _static.get(weights))
+        known = compilations.static.get(weights)
+        patched, compilations.static[weights] = running_model.without_dynamic_vram(model, known)
     except RuntimeError as error:
         why = COMPILE("dynamic-vram-stays", error=str(error))
         return model.clone(), {COMPILE("runs-uncompiled", why=why): UNCOMPILED}
     return patched, {COMPILE("dynamic-vram-off"): ""}
 
 
-def _around_sampling(forward: Callable, watch: Watch, remarks: dict[Message, str]) -> Callable:
+def _around_sampling(
+    forward: Callable, watch: Watch, remarks: dict[Message, str], session: "Session"
+) -> Callable:
     """A wrapper around a sampling run: says at its end what was compiled and what was not."""
 
     def wrapper(executor, *args, **kwargs):
         patcher = wrappers.sampled(executor)
         if forward not in wrappers.around_forward_of(patcher, KEY):
             return executor(*args, **kwargs)  # Another compile node further down the wire has the model.
-        COMPILATIONS.sweep()
+        session.compilations.sweep()
         watch.begin()
         for remark, code in remarks.items():
             watch.note(remark, code)
@@ -104,13 +100,13 @@ def _tell(model: str, watch: Watch) -> None:
     watch.end()
 
 
-def _around_forward(settings: Settings, watch: Watch) -> Callable:
+def _around_forward(settings: Settings, watch: Watch, session: "Session") -> Callable:
     """A wrapper around a forward: has the blocks of the model that runs compiled while it does."""
 
     def run_compiled(forward: Forward):
         own: Any = running_model.own_wrapper(forward.model, KEY, wrapper)
-        compiled = own and COMPILATIONS.of(forward.model, own.sagekit_settings)
-        choice = _choice(compiled, forward, watch) if compiled else None
+        compiled = own and session.compilations.of(forward.model, own.sagekit_settings)
+        choice = _choice(compiled, forward, watch, session) if compiled else None
         if not compiled or choice is None or not choice.forwards:
             return forward(forward.options)
         blocks = COMPILE("blocks", count=len(choice.forwards))
@@ -118,7 +114,7 @@ def _around_forward(settings: Settings, watch: Watch) -> Callable:
         # Whatever the first try does to the lists and options, the second starts from what was given.
         control, kept = _copied(forward.control), _copied(forward.options)
         try:
-            with _held(choice.folder), swapped_in(choice.forwards), watch.listening():
+            with session.compile_caches.held(choice.folder), swapped_in(choice.forwards), watch.listening():
                 return forward(with_override_outside(forward.options))
         except Exception as raised:
             if not machine.is_of_compiling(raised):
@@ -153,7 +149,7 @@ class _Choice:
     resident: int | None
 
 
-def _choice(compiled: Compiled, forward: Forward, watch: Watch) -> _Choice | None:
+def _choice(compiled: Compiled, forward: Forward, watch: Watch, session: "Session") -> _Choice | None:
     """What of the model to run compiled this time; why not more is noted."""
     patcher = running_model.patcher_of(forward.model)
     if patcher is not None and running_model.has_dynamic_vram(patcher):
@@ -162,25 +158,25 @@ def _choice(compiled: Compiled, forward: Forward, watch: Watch) -> _Choice | Non
         why = COMPILE("patched-inside", patches=tuple(names))
         watch.note(COMPILE("runs-uncompiled", why=why))
         return None
-    choice = watch.once(compiled, lambda: _choose(compiled, forward, watch))
+    choice = watch.once(compiled, lambda: _choose(compiled, forward, watch, session))
     if choice.forwards and choice.resident != running_model.resident_bytes(forward.model):
         # ComfyUI made room in the middle of the run, for a model that another node loads.
-        choice = _choose(compiled, forward, watch)
+        choice = _choose(compiled, forward, watch, session)
         watch.settle(compiled, choice)
     return choice
 
 
-def _choose(compiled: Compiled, forward: Forward, watch: Watch) -> _Choice:
+def _choose(compiled: Compiled, forward: Forward, watch: Watch, session: "Session") -> _Choice:
     circumstances = _circumstances(forward)
     why, modules = compiled.failed.get(circumstances), []
     if why:
         watch.note(COMPILE("runs-uncompiled", why=why))
     else:
-        modules = _modules(compiled, forward.model, watch)
+        modules = _modules(compiled, forward.model, watch, session.compilations)
     count, folder = len(modules), None
-    if compiled.settings.cache and (own := machine.cache_folder(os.environ.get(_CACHE_VARIABLES[0]))):
+    if compiled.settings.cache and (own := machine.cache_folder(os.environ.get(caches.VARIABLES[0]))):
         folder = str(own)
-    with _held(folder):
+    with session.compile_caches.held(folder):
         forwards = [
             (module, watch.around(*compiled.function(module), module, number, count))
             for number, module in enumerate(modules)
@@ -199,7 +195,9 @@ def _circumstances(forward: Forward) -> tuple:
     )
 
 
-def _modules(compiled: Compiled, model: torch.nn.Module, watch: Watch) -> list[torch.nn.Module]:
+def _modules(
+    compiled: Compiled, model: torch.nn.Module, watch: Watch, compilations: "Compilations"
+) -> list[torch.nn.Module]:
     """The modules to compile in this run: those that are found, whole, in place and on the model's device."""
     network = running_model.network_of(model)
     found = [] if network is None else compiled.modules(network)
@@ -208,7 +206,7 @@ def _modules(compiled: Compiled, model: torch.nn.Module, watch: Watch) -> list[t
         return []
     device = running_model.device_of(model)
     dtypes = {weight.dtype for module in found for weight in module.parameters()}
-    if why := machine.why_not(compiled.settings, device, dtypes):
+    if why := machine.why_not(compiled.settings, device, dtypes, compilations.toolchain):
         watch.note(COMPILE("runs-uncompiled", why=why))
         return []
     own = [module for module in found if not is_replaced(module)]
@@ -218,32 +216,6 @@ def _modules(compiled: Compiled, model: torch.nn.Module, watch: Watch) -> list[t
     if len(resident) < len(own):
         watch.note(COMPILE("blocks-not-resident", count=len(own) - len(resident), blocks=len(found)))
     return resident
-
-
-@contextlib.contextmanager
-def _held(folder: str | None) -> Iterator[None]:
-    """torch's cache folders as they are to be, for as long as a forward runs.
-
-    torch names them in the environment itself where nobody has; that is undone as well.
-    """
-    named, of_triton = _read_cache()
-    with _CACHE.held((folder or named, of_triton)):
-        yield
-
-
-def _read_cache() -> tuple:
-    return tuple(os.environ.get(name) for name in _CACHE_VARIABLES)
-
-
-def _write_cache(values: tuple) -> None:
-    for name, value in zip(_CACHE_VARIABLES, values, strict=True):
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-_CACHE = Switch(_read_cache, _write_cache)
 
 
 def _copied(value):

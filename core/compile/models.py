@@ -1,6 +1,7 @@
 """What is compiled of each model, from its first run to the model's end."""
 
 import weakref
+from typing import Any
 
 import torch
 
@@ -8,6 +9,7 @@ from . import release
 from .backend import Family
 from .blocks import Kind, kind_of
 from .compiled import Compiled
+from .machine import Toolchain
 from .settings import Settings
 
 
@@ -16,6 +18,11 @@ class Compilations:
 
     A node that runs again because a LoRA before it changed finds its graphs, and two models never find each
     other's. What is compiled of a model goes with it.
+
+    Attributes:
+        static: What makes another MODEL share the weights that ComfyUI loads without dynamic VRAM, by the
+            model that has it, so that they are loaded once.
+        toolchain: What a compiler needs on this machine.
     """
 
     def __init__(self) -> None:
@@ -23,6 +30,8 @@ class Compilations:
             weakref.WeakKeyDictionary()
         )
         self._families: dict[Kind, Family] = {}
+        self.static: weakref.WeakKeyDictionary[torch.nn.Module, Any] = weakref.WeakKeyDictionary()
+        self.toolchain = Toolchain()
 
     def of(self, model: torch.nn.Module, settings: Settings) -> Compiled:
         """What is compiled of a model under these settings."""
@@ -48,6 +57,3 @@ def _end(family: Family, known: dict[Settings, Compiled]) -> None:
     family.models -= 1
     release.forget_code([code for one in known.values() for code in one.codes])
     known.clear()
-
-
-COMPILATIONS = Compilations()

@@ -119,10 +119,9 @@ def compiling(attention, monkeypatch):
 
     import comfy.supported_models  # noqa: F401  It brings every architecture's module.
     import torch
-    from sagekit.core.compile import compiled, model, models
+    from sagekit.core.compile import compiled
 
     torch._dynamo.reset()
-    monkeypatch.setattr(model, "COMPILATIONS", models.Compilations())
     for module in [one for name, one in sys.modules.items() if name.startswith("comfy.ldm.")]:
         for name in ("optimized_attention", "optimized_attention_masked"):
             if hasattr(module, name):

@@ -212,7 +212,7 @@ def test_two_models_in_one_guider_have_each_their_own(wan, other_wan, patch_fp16
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_forwards_on_several_gpus_may_begin_and_end_in_any_order(fp16, before):
+def test_forwards_on_several_gpus_may_begin_and_end_in_any_order(session, before):
     """ComfyUI has a thread per GPU; those of one run want the same."""
     MATMUL.allow_fp16_accumulation = before
     rounds, seen = 200, []
@@ -221,7 +221,7 @@ def test_forwards_on_several_gpus_may_begin_and_end_in_any_order(fp16, before):
     def run():
         barrier.wait()
         for _ in range(rounds):
-            with fp16.SWITCH.held(not before):
+            with session.fp16_accumulation.held(not before):
                 seen.append(flag())
 
     threads = [threading.Thread(target=run) for _ in range(4)]
@@ -233,8 +233,8 @@ def test_forwards_on_several_gpus_may_begin_and_end_in_any_order(fp16, before):
     assert flag() is before
 
 
-def test_the_first_to_begin_may_be_the_first_to_end(fp16):
-    one, other = fp16.SWITCH.held(True), fp16.SWITCH.held(True)
+def test_the_first_to_begin_may_be_the_first_to_end(session):
+    one, other = session.fp16_accumulation.held(True), session.fp16_accumulation.held(True)
     one.__enter__()
     other.__enter__()
     one.__exit__(None, None, None)

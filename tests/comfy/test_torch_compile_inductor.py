@@ -21,7 +21,7 @@ def start(attention, session, monkeypatch, tmp_path):
     """start(model) -> its latent, compiled as after a start of ComfyUI, and what the node said last."""
     import comfy.ldm.wan.model
     import folder_paths
-    from sagekit.core.compile import Settings, model, models, patch_model
+    from sagekit.core.compile import Settings, models, patch_model
     from torch._inductor.utils import clear_inductor_caches
 
     if shutil.which("g++") is None and shutil.which("clang++") is None:
@@ -41,7 +41,7 @@ def start(attention, session, monkeypatch, tmp_path):
     def run(given, sample=sample, **settings):
         torch._dynamo.reset()
         clear_inductor_caches()
-        monkeypatch.setattr(model, "COMPILATIONS", models.Compilations())
+        session.compilations = models.Compilations()
         latent = sample(patch_model(given, Settings(**settings), session))
         return latent, next(text for text in reversed(said) if "compiled" in text)
 
@@ -108,16 +108,12 @@ def test_where_the_host_chooses_among_pytorchs_kernels_nothing_is_traced_again_f
 
 
 def test_a_missing_compiler_is_found_before_anything_is_compiled(wan, start, monkeypatch):
-    from sagekit.core.compile import machine
-
-    machine._complete.clear()
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "no-such-compiler")
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     # As torch has it: pytest's own way takes a setting of torch's away when it puts it back.
     with torch._inductor.config.patch({"cpp.cxx": (None, "no-such-compiler")}):
         latent, text = start(wan)
-    machine._complete.clear()
     assert torch.equal(latent, sample(wan))
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before
     assert "runs uncompiled: no C++ compiler was found; Linux: install gcc" in text

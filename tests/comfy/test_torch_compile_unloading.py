@@ -84,12 +84,10 @@ def test_a_model_that_stays_keeps_its_graphs_and_its_twins(load, compile_model, 
     assert graphs() == before
 
 
-def test_what_was_compiled_goes_with_the_model(load, compile_model):
-    from sagekit.core.compile import model as node
-
+def test_what_was_compiled_goes_with_the_model(load, compile_model, session):
     model = load(0)
     sample(compile_model(model))
-    compilations = node.COMPILATIONS
+    compilations = session.compilations
     (known,) = compilations._models.values()
     (one,) = known.values()
     gone = [weakref.ref(model.model), weakref.ref(one), *map(weakref.ref, one.codes)]

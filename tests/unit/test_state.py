@@ -25,7 +25,21 @@ STATEFUL = {
         "Lock",
         "RLock",
     ),
-    *("Event", "Queue", "WeakKeyDictionary", "WeakValueDictionary", "WeakSet", "Switch", "Session"),
+    *(
+        "Event",
+        "Queue",
+        "WeakKeyDictionary",
+        "WeakValueDictionary",
+        "WeakSet",
+        "Switch",
+        "Session",
+        "Compilations",
+        "Caches",
+        "Messages",
+        "Proofs",
+        "Times",
+        "Runs",
+    ),
 }
 CHANGES = {
     *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft"),
@@ -37,15 +51,6 @@ ALLOWED = {
         "core/attention/graph.py",
         "_running",
     ): "torch keeps one operator for the process, which asks this thread's",
-    **{
-        (f"core/{file}.py", name): "not yet handed down with the session"
-        for file, name in (
-            ("compile/machine", "_complete"),
-            ("compile/model", "_CACHE"),
-            ("compile/model", "_static"),
-            ("fp16_accumulation", "SWITCH"),
-        )
-    },
 }
 
 
