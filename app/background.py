@@ -20,6 +20,7 @@ from ..kernels import launch_flags
 from ..kernels.families import sought
 from ..kernels.launch_flags import spelled
 from ..machine import fingerprint, layout, read_environment, with_gpus_from_torch
+from ..machine.redaction import words_of
 from .catalogue import NOTICES
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _write_down(here: layout.Layout) -> None:
     try:
         trouble = layout.tell(here, _PACK)
     except Exception as error:  # In the server's own start, which it must not end.
-        trouble = f"{type(error).__name__}: {error}"
+        trouble = words_of(error)
     if trouble:
         log.info("SageKit: a check by hand will not know this ComfyUI's folders: %s", trouble)
 

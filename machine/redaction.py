@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from .printable import printable
+
+# Letters that are told of what an error says.
+_WORDS_OF_AN_ERROR = 320
 # A path is told from here on; of any other its last part alone, where that is a program or a module.
 _TOLD_FROM = ("site-packages", "dist-packages", "kernels_check", "custom_nodes")
 _TOLD_ENDS = ("py", "pyd", "so", "dll", "exe", "bat", "sh", "json", "log")
@@ -101,6 +105,11 @@ def of_this_machine() -> Hidden:
     computer = os.uname().nodename if hasattr(os, "uname") else ""
     home = os.path.expanduser("~")
     return Hidden(tuple(names_to_hide(os.environ, home, computer, ())), tuple(secrets_of(os.environ)))
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says, in one line for a log or a page: whoever raised it, and with whatever in it."""
+    return of_this_machine().redact(printable(f"{type(error).__name__}: {error}", _WORDS_OF_AN_ERROR))
 
 
 def secrets_of(environ: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ from ...kernels.faults import leaves_the_gpu_usable
 from ...kernels.select import Candidate, choose
 from ...machine.message import Message
 from ...machine.reason import Reason
+from ...machine.redaction import words_of
 from ..catalogue import ATTENTION, REASONS
 from .plan import OnHost, Routed, Undecided
 from .settings import AUTO, OFF, Settings
@@ -52,7 +53,7 @@ class Kernels:
                 try:
                     self._kernels[backend.name] = backend.load()
                 except Exception as error:  # A broken wheel raises whatever it likes.
-                    reason = REASONS_OF_THE_CHECK("not-importable", error=_in_words(error))
+                    reason = REASONS_OF_THE_CHECK("not-importable", error=words_of(error))
                     self._unusable[backend.name] = reason
                     return reason
             return self._kernels[backend.name]
@@ -61,7 +62,7 @@ class Kernels:
         """Takes a kernel that raised or answered wrongly out of use for the life of the process."""
         with self._lock:
             if self._kernels.pop(name, None) is not None:
-                self._unusable[name] = REASONS("raised", error=_in_words(error))
+                self._unusable[name] = REASONS("raised", error=words_of(error))
                 self.changes += 1
 
     def reason_dropped(self, name: str) -> Reason:
@@ -178,8 +179,3 @@ def _is_the_users(error: BaseException) -> bool:
     if isinstance(error, KeyboardInterrupt):
         return threading.current_thread() is threading.main_thread()
     return not isinstance(error, (Exception, SystemExit))
-
-
-def _in_words(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}"

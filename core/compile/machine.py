@@ -17,6 +17,8 @@ from ...knowledge.compiling import Fault, fault, fault_in
 from ...knowledge.prose import known
 from ...knowledge.tables import dotted, numbers
 from ...machine.message import Message
+from ...machine.printable import printable
+from ...machine.redaction import of_this_machine
 from ..catalogue import COMPILE
 from .settings import Settings
 
@@ -151,7 +153,9 @@ def fault_of(error: BaseException) -> Fault:
     """What an error of compiling comes from; for an unknown one, its own first line."""
     text = "\n".join(f"{type(one).__name__}: {one}" for one in _chain(error))
     first = next((line.strip() for line in text.splitlines() if line.strip()), text)
-    return fault_in(text) or Fault(COMPILE("compiler-error", error=first))
+    return fault_in(text) or Fault(
+        COMPILE("compiler-error", error=of_this_machine().redact(printable(first)))
+    )
 
 
 def cache_folder(named: str | None) -> Path | None:

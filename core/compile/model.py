@@ -12,6 +12,7 @@ from ...host import layers, options, running_model, wrappers
 from ...host.foreign import inside_blocks, with_override_outside
 from ...host.wrappers import Forward
 from ...machine.message import Message
+from ...machine.redaction import words_of
 from ..catalogue import COMPILE
 from . import caches, machine
 from .compiled import Compiled, is_replaced, swapped_in
@@ -65,7 +66,7 @@ def _without_dynamic_vram(model, compilations: "Compilations"):
         known = compilations.static.get(weights)
         patched, compilations.static[weights] = running_model.without_dynamic_vram(model, known)
     except RuntimeError as error:
-        why = COMPILE("dynamic-vram-stays", error=str(error))
+        why = COMPILE("dynamic-vram-stays", error=words_of(error))
         return model.clone(), {COMPILE("runs-uncompiled", why=why): UNCOMPILED}
     return patched, {COMPILE("dynamic-vram-off"): ""}
 

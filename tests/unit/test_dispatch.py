@@ -185,3 +185,18 @@ def test_a_name_from_a_later_version_runs_on_the_host_and_says_why():
     assert isinstance(plan, OnHost) and plan.why == "unknown-kernel"
     ((name, (reason,)),) = plan.passed_over
     assert name == "sage9-int1" and "sage9-int1" in str(reason)
+
+
+def test_what_a_kernel_says_reaches_the_log_as_one_line_without_names(monkeypatch):
+    from sagekit.machine import redaction
+
+    monkeypatch.setattr(
+        redaction, "of_this_machine", lambda: redaction.Hidden(("jane",), ("hunter2-secret",))
+    )
+    kernels = kernels_with(
+        raising(RuntimeError("in /home/jane/x/kernel.py\n\x1b[31mhunter2-secret\x00" + "y" * 5000))
+    )
+    assert dispatch.run(plan_for(kernels), kernels, tensors(), None, None) is None
+    said = str(kernels.why_dropped("fake"))
+    assert "kernel.py" in said and "jane" not in said and "hunter2" not in said
+    assert said.isprintable() and len(said) < 500
