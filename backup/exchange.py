@@ -9,16 +9,16 @@ _HERE, _EXCHANGE = -100, 2
 
 
 def exchange(one: str, other: str) -> bool:
-    """Has two folders change places at once; where that can not be done it says False and changes nothing.
+    """Has two folders change places at once; where that cannot be done it says False and changes nothing.
 
-    Linux alone can, not with every file system and not in every C library; Windows can not.
+    Linux alone can, not with every file system and not in every C library; Windows cannot.
     """
     call = _renameat2()
     if call is None:
         return False
     # As os.rename says it, for whoever watches this process.
     sys.audit("os.rename", one, other, -1, -1)
-    # Whatever keeps it from happening, two renames may still do, or say why they can not either.
+    # Whatever keeps it from happening, two renames may still do, or say why they cannot either.
     return call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
 
 

@@ -70,7 +70,7 @@ def read(folder: str) -> Manifest:
     except FileNotFoundError:
         raise _damaged(folder, "there is none") from None
     except json_file.DamagedError as error:
-        raise _damaged(folder, f"it can not be read, {error}") from None
+        raise _damaged(folder, f"it cannot be read, {error}") from None
     if not isinstance(data, dict) or not isinstance(data.get("content"), str):
         raise _damaged(folder, "it is no manifest")
     if data.get("format") != _FORMAT:

@@ -63,7 +63,7 @@ def _by_locks(folder: str) -> list[str]:
     """Windows lets nobody write to a program that runs; elsewhere there is no such sign."""
     if os.name != "nt":
         raise UserError(
-            f"Which programs run from {disk.shown(folder)} can not be told by this Python: needs psutil. "
+            f"Which programs run from {disk.shown(folder)} cannot be told by this Python: needs psutil. "
             "Start the restore with a Python that has it; nothing was changed."
         )
     return [disk.shown(file) for file in _programs(folder) if _is_locked(file)]

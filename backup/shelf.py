@@ -25,7 +25,7 @@ def new_name(taken: set[str], wanted: str = "") -> str:
     taken = {one.casefold() for one in taken}
     if not is_name(name):
         raise UserError(
-            f"{name!r} can not be a backup's name: needs letters, digits, - and _. Nothing was written."
+            f"{name!r} cannot be a backup's name: needs letters, digits, - and _. Nothing was written."
         )
     number = 2
     while name.casefold() in taken:
@@ -94,7 +94,7 @@ def _sound(store: str) -> Iterator[Manifest]:
         try:
             found = manifest.read(os.path.join(store, name))
         except UserError:
-            # It can not be linked to; `backups` lists it as damaged.
+            # It cannot be linked to; `backups` lists it as damaged.
             continue
         if found.name == name:
             yield found

@@ -25,7 +25,7 @@ def swap(place: Place, prepared: str) -> str | None:
 
 
 def _exchange(place: Place, prepared: str, kept: str) -> bool:
-    """Without a moment in which there is no environment; False where the system can not."""
+    """Without a moment in which there is no environment; False where the system cannot."""
     if not exchange.is_there():
         return False
     # First it takes the name of what it replaces, so that all is done once they have changed places.
@@ -42,7 +42,7 @@ def _rename_both(place: Place, prepared: str, kept: str, journal: str) -> None:
     except OSError as error:
         os.unlink(journal)
         raise UserError(
-            f"{disk.shown(place.folder)} can not be moved: {error.strerror or error}. Close ComfyUI and "
+            f"{disk.shown(place.folder)} cannot be moved: {error.strerror or error}. Close ComfyUI and "
             "every window and program that has something of it open; the environment is as it was."
         ) from None
     try:

@@ -22,7 +22,7 @@ MESSAGES = Catalogue(
     {
         "refusal": "{reasons:then}",
         "kernels-are-checked-again": "the kernels are checked again",
-        "verdicts-not-kept": "the kernel check's results can not be kept: {error}",
+        "verdicts-not-kept": "the kernel check's results cannot be kept: {error}",
     }
 )
 

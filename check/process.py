@@ -22,7 +22,7 @@ _LONGEST_LINE = 1 << 16
 # Letters that are kept of each line of other output, for a process' last words.
 _KEPT_OF_A_LINE = 500
 # Seconds that a process which is killed, or has closed its answers, is waited for: one that hangs in a driver
-# can not even be killed.
+# cannot even be killed.
 _GRACE = 5.0
 # Seconds after its end in which what it had said is still read: what it started may hold the line open.
 _LAST_WORDS = 2.0

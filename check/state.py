@@ -46,14 +46,14 @@ class State:
         ]
         for fact, value in changed:
             if fact.write is not None and not isinstance(value, _Unreadable):
-                # What can not be put back has been named all the same.
+                # What cannot be put back has been named all the same.
                 with contextlib.suppress(Exception):
                     fact.write(value)
         return [fact.name for fact, _ in changed]
 
 
 class _Unreadable(str):
-    """Why a setting can not be read, as where two ways to set TF32 were mixed."""
+    """Why a setting cannot be read, as where two ways to set TF32 were mixed."""
 
 
 def _read(fact: _Fact) -> Any:

@@ -125,7 +125,7 @@ class Stored:
 
 
 def read(file: Path) -> tuple[Stored | None, str]:
-    """The verdicts in a file, and what is wrong with the file where they can not be had ("" if nothing)."""
+    """The verdicts in a file, and what is wrong with the file where they cannot be had ("" if nothing)."""
     then = MESSAGES("kernels-are-checked-again")
     data, trouble = json_file.read(file, then)
     if data is None:

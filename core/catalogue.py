@@ -36,7 +36,7 @@ ATTENTION = Catalogue(
         ),
         "measuring": "measuring attention: {number} of {count} kernels, {q_len} x {kv_len}",
         "attention-is-measured-again": "attention is measured again",
-        "times-not-kept": "the times of attention kernels can not be kept: {error}",
+        "times-not-kept": "the times of attention kernels cannot be kept: {error}",
         # What happened to a kernel.
         "raised-here": "one that raised",
         "raised-in-measuring": "one that raised while it was measured",

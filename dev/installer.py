@@ -89,7 +89,7 @@ def _pip_reaches_out() -> bool:
 
 
 def install(python: Path, arguments: list[str], extra_index: str | None = None) -> None:
-    """Installs into an environment; raises where that can not be done.
+    """Installs into an environment; raises where that cannot be done.
 
     Args:
         python: The environment's.

@@ -72,7 +72,7 @@ class Backend:
         kv_padding: or miss it by no more than this part of kv_len.
         max_batch: Largest batch.
         max_batch_heads: Largest batch * heads.
-        offset_limit: First element offset it can not reach, None without one.
+        offset_limit: First element offset it cannot reach, None without one.
         unit_stride: Needs a contiguous last dimension.
     """
 

@@ -168,7 +168,7 @@ def _refuse_while_it_runs(here: Place, backup: str, pack: Path) -> None:
     if any(place.is_within(disk.reach(one), here.folder) for one in used):
         line = shown(restore_command(here, backup, pack), _system())
         raise UserError(
-            f"This Python runs from {disk.shown(here.folder)}, and can not take its own place. "
+            f"This Python runs from {disk.shown(here.folder)}, and cannot take its own place. "
             f"Start the restore with another one; nothing was changed:\n{line}"
         )
     if found := processes.running(here.folder):

@@ -30,7 +30,7 @@ _PACK = Path(__file__).resolve().parent.parent
 def main(arguments: list[str] | None = None) -> int:
     """Runs the check; returns 0 all well, 1 something refused, 2 something wrong or crashed, 3 it failed."""
     for stream in (sys.stdout, sys.stderr):
-        # What a redirected stream can not spell, as a name in a code page of Windows, must not end the check.
+        # What a redirected stream cannot spell, as a name in a code page of Windows, must not end the check.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -212,7 +212,7 @@ def _lines(environment: Environment, found, mismatches, remark: str) -> list[str
         lines += ["", "What does not fit together:"]
         lines += [f"  {one}" for one in mismatches]
     if limits := rules.limits(environment):
-        lines += ["", "What this machine can not do, whatever is installed:"]
+        lines += ["", "What this machine cannot do, whatever is installed:"]
         lines += [f"  {one}" for one in limits]
     return [*lines, "", f"Verdicts {remark}."]
 

@@ -211,7 +211,7 @@ def _read(named: str) -> str:
         with open(named, "rb") as stream:
             return decode(read_ends(stream))
     except OSError as error:
-        raise UserError(f"{named} can not be read: {error.strerror or error}.") from None
+        raise UserError(f"{named} cannot be read: {error.strerror or error}.") from None
 
 
 def names() -> list[str]:

@@ -17,7 +17,7 @@ def coded(reason: Reason) -> Message:
 FILES = Catalogue(
     {
         "file-damaged": "{file} is damaged ({error}); {then}",
-        "file-unreadable": "{file} can not be read ({error}); {then}",
+        "file-unreadable": "{file} cannot be read ({error}); {then}",
         "file-of-another-version": "{file} is of another version of SageKit; {then}",
     }
 )

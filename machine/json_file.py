@@ -40,7 +40,7 @@ def read(file: Path, then: Message | str, largest: int = LARGEST) -> tuple[Any, 
 
     Args:
         file: Where it is kept.
-        then: What happens where it can not be read, "the kernels are checked again".
+        then: What happens where it cannot be read, "the kernels are checked again".
         largest: Bytes.
     """
     try:
@@ -70,7 +70,7 @@ def load(file: str | os.PathLike[str], largest: int = LARGEST) -> Any:
 
     Raises:
         DamagedError: It is none of ours: no regular file, too large, no JSON, or JSON made to break a reader.
-        OSError: It can not be opened or read.
+        OSError: It cannot be opened or read.
     """
     # A pipe is waited for when it is opened and a device may act, so it is looked at first.
     if not stat.S_ISREG(os.stat(file).st_mode):

@@ -55,7 +55,7 @@ class Places:
 def read_environment(
     sought: Sought, comfyui: Path | None = None, flags: tuple[str, ...] = (), places: Places | None = None
 ) -> Environment:
-    """This machine, read without torch. What can not be read is None, and ``unread`` says why.
+    """This machine, read without torch. What cannot be read is None, and ``unread`` says why.
 
     Args:
         sought: The packages and downloads to look for.

@@ -55,7 +55,7 @@ def text(value: object, longest: int = LONGEST) -> str:
 def _name(value: str) -> str:
     """A name that a log may have in a line."""
     if not value.isprintable():
-        raise ValueError("a name with letters that can not be printed")
+        raise ValueError("a name with letters that cannot be printed")
     return text(value)
 
 
@@ -64,7 +64,7 @@ def number(value: object, least: float = 0.0, most: float = 1e12) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise _other("a number", value)
     if not math.isfinite(value) or not least <= value <= most:
-        raise ValueError(f"a number can not be {value!r:.40}")
+        raise ValueError(f"a number cannot be {value!r:.40}")
     return float(value)
 
 
@@ -72,7 +72,7 @@ def whole(value: object, least: int = 0, most: int = 2**63) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _other("a whole number", value)
     if not least <= value <= most:
-        raise ValueError(f"a number can not be {value!r:.40}")
+        raise ValueError(f"a number cannot be {value!r:.40}")
     return value
 
 

@@ -45,7 +45,7 @@ class Kernels:
             self.changes += 1
 
     def get(self, backend: Backend) -> Kernel | Reason:
-        """The kernel, loading it if need be, or the reason it can not be had."""
+        """The kernel, loading it if need be, or the reason it cannot be had."""
         with self._lock:
             if backend.name in self._unusable:
                 return self._unusable[backend.name]

@@ -104,7 +104,7 @@ def _like_the_answer(
 
 
 def _registered() -> tuple[torch.library.Library, Callable[..., Tensor]] | None:
-    """The operator; None where this torch can not have one, or another copy of the pack has it."""
+    """The operator; None where this torch cannot have one, or another copy of the pack has it."""
     try:
         library = torch.library.Library("sagekit", "DEF")
         tags = [tag for tag in (getattr(torch.Tag, "cudagraph_unsafe", None),) if tag is not None]

@@ -91,7 +91,7 @@ def declared() -> tuple[Backend, ...]:
 
 
 def _kernels(device: str) -> tuple[dict[str, Backend], list[Backend]]:
-    """Those to show by name, and those that this machine can not run."""
+    """Those to show by name, and those that this machine cannot run."""
     own = [one for one in declared() if device == "cpu" or one.name != "cpu-flash"]
     real = backends().values()
     runs = [one for one in real if device == "cuda" and not one.machine]

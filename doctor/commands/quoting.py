@@ -31,7 +31,7 @@ def for_windows(command: Command) -> str:
     """For cmd.exe; PowerShell takes the same line where the program needs no quotes."""
     for part in command:
         if '"' in part or "\n" in part or "\r" in part:
-            raise NotTypedError(f"cmd.exe can not be handed {part!r}")
+            raise NotTypedError(f"cmd.exe cannot be handed {part!r}")
     return " ".join(f'"{part}"' if not part or set(part) & _SPECIAL_ON_WINDOWS else part for part in command)
 
 

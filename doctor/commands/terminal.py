@@ -45,7 +45,7 @@ _NAMES_A_FOLDER = (
     "`kernels_check --plan`, started on the machine itself, prints them."
 )
 _NO_PYTHON = "There is no command: where the Python is that runs ComfyUI is not known."
-_NOT_TO_BE_TYPED = "A folder's name has signs that cmd.exe can not be handed; --write-fix writes a script."
+_NOT_TO_BE_TYPED = "A folder's name has signs that cmd.exe cannot be handed; --write-fix writes a script."
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,7 @@ def nothing_to_compile_with(environment: Environment, around: Surroundings) -> I
 
 
 def triton_cache(environment: Environment, around: Surroundings) -> Iterator[Finding]:
-    """A cache folder that Triton can not write to: every kernel of it fails."""
+    """A cache folder that Triton cannot write to: every kernel of it fails."""
     if around.triton_cache_writable is False:
         yield _finding(
             "triton-cache",

@@ -32,7 +32,7 @@ def decide(todo: Collection[Step], missing: bool, wrong: bool, lost: bool, commo
         if missing:
             return NOT_NEEDED if _serves(common) else NOTHING_FITS
         return NOT_JUDGED if fit.unknown(common["installed"]) else WELL
-    # The folders include and libs alone: Triton is there and can not compile.
+    # The folders include and libs alone: Triton is there and cannot compile.
     if wrong or not any(step.changes for step in todo):
         return REPAIR
     return NOT_NEEDED if _serves(common) else INSTALL

@@ -62,7 +62,7 @@ class Plan:
         findings: What is wrong around this Python.
         mismatches: Versions that do not belong together.
         installed: Each SageAttention that is here: known to fit, known not to, or not known.
-        unfit: Why what was wanted can not be had.
+        unfit: Why what was wanted cannot be had.
         refused: The nearest files that do not fit, each with its reasons.
         here: This machine's own terminal, where commands are told in full.
         for_others: The one that a page and a forum are told of.

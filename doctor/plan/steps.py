@@ -38,7 +38,7 @@ REPAIRED = frozenset(
 
 @dataclass(frozen=True)
 class Unfit:
-    """What was wanted and can not be had.
+    """What was wanted and cannot be had.
 
     Attributes:
         reasons: Why.

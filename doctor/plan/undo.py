@@ -46,7 +46,7 @@ def back_by_hand(name: str, environment: Environment) -> str:
 
 
 def what_is_there(name: str, environment: Environment) -> str | None:
-    """What pip is to be asked for to get the installed build again, None where it can not be had."""
+    """What pip is to be asked for to get the installed build again, None where it cannot be had."""
     package = environment.packages[name]
     if not package.build and (name in _IN_THE_REGISTRY or package.version in _in_the_registry(name)):
         return f"{name}=={package.version}"

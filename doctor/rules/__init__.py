@@ -52,5 +52,5 @@ def mismatches(environment: Environment) -> list[Mismatch]:
 
 
 def limits(environment: Environment) -> list[Mismatch]:
-    """What the GPUs or the builds can not do whatever is installed: to be told, not to be put right."""
+    """What the GPUs or the builds cannot do whatever is installed: to be told, not to be put right."""
     return [limit for rule in LIMITS for limit in rule(environment)]

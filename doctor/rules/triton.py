@@ -53,7 +53,7 @@ def missing_for_sage(environment: Environment) -> Iterator[Mismatch]:
 
 
 def too_old_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
-    """A Triton that can not compile for a GPU of this machine."""
+    """A Triton that cannot compile for a GPU of this machine."""
     found = triton_of(environment)
     if found is None or not found[1].release:
         return

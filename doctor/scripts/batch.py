@@ -76,7 +76,7 @@ def _keep(fix: Fix) -> list[str]:
         "",
         "echo.",
         "echo Before anything is changed:",
-        'set "WHY=the list of packages can not be kept."',
+        'set "WHY=the list of packages cannot be kept."',
         f"if not exist {kept} mkdir {kept}",
         _OR_STOP,
         "rem The first list stays: a second start must not replace it by what the first start changed.",

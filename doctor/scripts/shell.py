@@ -88,11 +88,11 @@ def _keep(fix: Fix) -> list[str]:
     lines = [
         "",
         "say '' 'Before anything is changed:'",
-        f"mkdir -p {kept} || stop 'the folder for what is kept can not be made.'",
+        f"mkdir -p {kept} || stop 'the folder for what is kept cannot be made.'",
         "# The first list stays: a second start must not replace it by what the first start changed.",
         f"if [ ! -e {listed} ]; then",
-        f"    {_command(fix.freeze)} >{listed}.new || stop 'the list of packages can not be had.'",
-        f"    mv {listed}.new {listed} || stop 'the list of packages can not be kept.'",
+        f"    {_command(fix.freeze)} >{listed}.new || stop 'the list of packages cannot be had.'",
+        f"    mv {listed}.new {listed} || stop 'the list of packages cannot be kept.'",
         "fi",
     ]
     for step in fix.before:

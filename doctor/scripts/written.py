@@ -52,5 +52,5 @@ def _put(file: Path, data: bytes, mode: int) -> None:
         if unfinished is not None and os.path.exists(unfinished):
             os.unlink(unfinished)
         raise UserError(
-            f"{file} can not be written: {error.strerror or error}. Nothing was written."
+            f"{file} cannot be written: {error.strerror or error}. Nothing was written."
         ) from None

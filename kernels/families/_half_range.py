@@ -20,7 +20,7 @@ def within(v: Tensor, limit: float) -> tuple[Tensor, Tensor | None]:
         limit: Largest magnitude that the kernel can hold: CAST or ACCUMULATED.
 
     Returns:
-        v itself and None where its dtype can not pass the limit, else v / factor and factor (0-d, >= 1).
+        v itself and None where its dtype cannot pass the limit, else v / factor and factor (0-d, >= 1).
     """
     import torch
 

@@ -16,7 +16,7 @@ def rope(attention):
     from sagekit.core.compile import rope
 
     if graph.OPERATOR is None:
-        pytest.skip("this torch can not have the attention operator")
+        pytest.skip("this torch cannot have the attention operator")
     kitchen = pytest.importorskip("comfy_kitchen", reason="comfy-kitchen is not installed")
     if not hasattr(kitchen, "apply_rope"):
         pytest.skip("this comfy-kitchen has no apply_rope")

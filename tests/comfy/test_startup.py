@@ -140,7 +140,7 @@ def test_a_console_that_is_not_utf8_and_a_user_folder_that_can_not_be_written(st
     with start(SAGE, kernels="wrong sageattention", base=tmp_path, **variables) as server:
         starts_well(server, expected)
         assert len(blocks(server)) == 1
-        assert "can not be kept" in server.log()
+        assert "cannot be kept" in server.log()
 
 
 def test_status_tells_the_machine_without_a_path_of_it(plain):

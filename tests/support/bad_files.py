@@ -30,7 +30,7 @@ def texts() -> dict[str, str]:
 
 
 def with_values(whole: dict) -> Iterator[tuple[str, str]]:
-    """Whole files with one value at a time that can not be there."""
+    """Whole files with one value at a time that cannot be there."""
     wrong = (None, True, -1, 10**30, 1e300, "", "x" * 20_000, [], {}, [[]], {"a": {"b": {"c": 1}}})
     for path in _paths(whole):
         for value in wrong:

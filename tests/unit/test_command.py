@@ -162,8 +162,8 @@ def test_a_text_that_says_nothing_known_says_so_with_code_1(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--explain", "none.log"), "none.log can not be read: No such file or directory."),
-        (("--explain", "."), "can not be read"),
+        (("--explain", "none.log"), "none.log cannot be read: No such file or directory."),
+        (("--explain", "."), "cannot be read"),
         (("--python", "."), "is no Python environment"),
         (("--to", "."), "--to goes with a verb"),
         (("verify",), "needs a name"),

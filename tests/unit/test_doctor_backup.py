@@ -190,8 +190,8 @@ def test_a_damaged_manifest_is_one_clear_line_with_code_3(venv, damage):
         (("restore", "none"), "There is no backup none"),
         (("restore", "../one"), "There is no backup"),
         (("forget", ".."), "There is no backup"),
-        (("backup", "a/b"), "can not be a backup's name"),
-        (("backup", "NUL"), "can not be a backup's name"),
+        (("backup", "a/b"), "cannot be a backup's name"),
+        (("backup", "NUL"), "cannot be a backup's name"),
         (("backup", "--plan"), "goes without --plan"),
     ],
 )
@@ -343,7 +343,7 @@ def test_its_own_python_says_which_other_one_restores_it(venv, monkeypatch):
     venv.call("backup", "one")
     monkeypatch.setattr(verbs.sys, "prefix", str(venv.folder))
     code, _, error = venv.call("restore", "one")
-    assert code == 3 and "can not take its own place" in error and "restore one --python" in error
+    assert code == 3 and "cannot take its own place" in error and "restore one --python" in error
 
 
 def test_a_second_call_at_the_same_time_is_refused(venv):
@@ -393,7 +393,7 @@ def exchanging(monkeypatch, how: str) -> None:
     if how == "no call":
         monkeypatch.setattr(exchange, "is_there", lambda: False)
     elif how == "not on this disk":
-        # To a flag that it does not know the system answers as a file system does that can not exchange.
+        # To a flag that it does not know the system answers as a file system does that cannot exchange.
         monkeypatch.setattr(exchange, "_EXCHANGE", 1 << 20)
 
 
@@ -403,7 +403,7 @@ def exchange_works(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"of {name}").touch()
     if not exchange.exchange(str(tmp_path / "one"), str(tmp_path / "other")):
-        pytest.skip("this system or file system can not exchange two folders")
+        pytest.skip("this system or file system cannot exchange two folders")
     assert [file.name for file in (tmp_path / "one").iterdir()] == ["of other"]
 
 
@@ -523,7 +523,7 @@ def locked_at(point):
 
     def hook(number, event, values):
         if number == point:
-            raise PermissionError(errno.EACCES, "The process can not access the file", str(values[0]))
+            raise PermissionError(errno.EACCES, "The process cannot access the file", str(values[0]))
 
     return hook
 

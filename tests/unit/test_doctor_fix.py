@@ -355,7 +355,7 @@ def test_it_overwrites_only_what_it_wrote_and_nobody_changed(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("folder.bat", "is a folder"), ("fix.sh", "must end in .bat"), ("none/fix.bat", "can not be written")],
+    [("folder.bat", "is a folder"), ("fix.sh", "must end in .bat"), ("none/fix.bat", "cannot be written")],
 )
 def test_where_it_can_not_write_it_says_so_and_leaves_nothing(tmp_path, name, words):
     (tmp_path / "folder.bat").mkdir()
@@ -430,7 +430,7 @@ def test_what_is_shown_in_a_terminal_is_what_runs(name):
 
 
 def test_an_argument_that_cmd_can_not_be_handed_is_refused():
-    with pytest.raises(ValueError, match="can not be handed"):
+    with pytest.raises(ValueError, match="cannot be handed"):
         shown(("python.exe", 'say "hello"'), "windows")
 
 
