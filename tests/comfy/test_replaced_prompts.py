@@ -173,7 +173,7 @@ def test_a_host_without_node_replacement_is_not_touched(plain, host_folder):
 
 @pytest.fixture
 def prompts(attention, monkeypatch):
-    """The module in this process, beside a host that has no node but those of its own and ours."""
+    """One that rewrites, in this process, beside a host that has no node but those of its own and ours."""
     import server
     from sagekit.app import prompts
 
@@ -188,8 +188,7 @@ def prompts(attention, monkeypatch):
         node_replace_manager = Manager()
 
     monkeypatch.setattr(server.PromptServer, "instance", Server(), raising=False)
-    monkeypatch.setattr(prompts, "_told", set())
-    return prompts
+    return prompts.Rewriter()
 
 
 def test_other_nodes_stay_as_they_are(prompts):
@@ -220,7 +219,9 @@ def test_a_node_that_another_pack_claimed_first_is_left_to_it(prompts):
 
 
 def test_where_our_id_is_another_packs_the_node_gets_the_one_that_is_ours_alone(prompts, monkeypatch):
-    monkeypatch.setattr(prompts.ids, "_taken_by", lambda node: "the_other_pack")
+    from sagekit.app import ids
+
+    monkeypatch.setattr(ids, "_taken_by", lambda node: "the_other_pack")
     asked = {"1": node(SAGE, model=["0", 0])}
     prompts.rewrite(asked)
     assert asked["1"]["class_type"] == "SageKitPatchSageAttention"
