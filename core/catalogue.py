@@ -18,6 +18,8 @@ ATTENTION = Catalogue(
     {
         # What a run comes to.
         "not-reached": "not reached",
+        "off": "off",
+        "off-summary": "off: attention as without the node",
         "no-call-came": "patch not reached: no attention call of this model came here",
         "run-failed": "run failed",
         "run-failed-after": "run failed after {calls:,} calls",

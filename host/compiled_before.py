@@ -1,10 +1,14 @@
 """Graphs that a compile node of another pack made of a model while it was patched otherwise.
 
 ComfyUI's and KJNodes' nodes drop torch's guards on transformer_options, so that a graph traced without our
-node goes on running, as if the model had none, when it has one. Such graphs are forgotten before they run.
+node would go on running when the model has one, and one with our operator when the node is gone. One guard
+no node drops: that on torch's own state in the thread. So a patched forward runs in a state of its own,
+without the cache of what autocast casts, which nothing computed without gradients ever uses. Where torch is
+too old to look at that, wrong graphs are forgotten before they run.
 """
 
 import contextlib
+import functools
 import sys
 import threading
 import weakref
@@ -37,14 +41,17 @@ class Graphs:
 
     @contextlib.contextmanager
     def made_with_patch(self) -> Iterator[None]:
-        """What is compiled until the block ends knows of the patch."""
+        """What is compiled in this thread until the block ends knows of the patch, and runs nowhere else."""
         with self._lock:
             if not self._running:
                 self._at_start = _count()
             self._running += 1
+        before = torch.is_autocast_cache_enabled()
+        torch.set_autocast_cache_enabled(False)
         try:
             yield
         finally:
+            torch.set_autocast_cache_enabled(before)
             with self._lock:
                 self._running -= 1
                 if not self._running:
@@ -64,11 +71,26 @@ class Graphs:
         with self._lock:
             without = (self._at_start if self._running else _count()) - self._with_patch
             before, operators = self._right.get(base_model, (0, False))
-            wrong = _count() > 0 and (without != before or (operators and not in_graph))
+            unseen = without != before and not are_told_apart()
+            wrong = _count() > 0 and (unseen or (operators and not in_graph))
             self._right[base_model] = (without, in_graph or (operators and not wrong))
         if wrong:
             sys.modules["torch._dynamo"].reset()
         return wrong
+
+
+@functools.cache
+def are_told_apart() -> bool:
+    """Whether this torch runs no graph in another state of autocast's cache than it was made in."""
+    before = torch.is_autocast_cache_enabled()
+    try:
+        made = torch._C._dynamo.guards.GlobalStateGuard()
+        torch.set_autocast_cache_enabled(not before)
+        return not made.check()
+    except (AttributeError, TypeError):
+        return False
+    finally:
+        torch.set_autocast_cache_enabled(before)
 
 
 def parts_without_guards(network: torch.nn.Module) -> bool:

@@ -22,6 +22,15 @@ def default_itself() -> Callable[..., Any]:
     return attention.optimized_attention.__wrapped__  # type: ignore[no-any-return]
 
 
+def is_any_set(flags: Iterable[str]) -> bool:
+    """Whether ComfyUI was started with one of these options, named as attributes of its ``args``."""
+    if _MODULE not in sys.modules:
+        return False
+    from comfy.cli_args import args
+
+    return any(getattr(args, flag, False) for flag in flags)
+
+
 def without_launch_flag(func: Callable[..., Any], flags: Callable[[], Iterable[str]]) -> Callable[..., Any]:
     """What ``func`` would be, had none of the flags made a flash or quantised kernel ComfyUI's default.
 
@@ -38,7 +47,7 @@ def without_launch_flag(func: Callable[..., Any], flags: Callable[[], Iterable[s
     from comfy.ldm.modules import attention
 
     is_default = func is getattr(attention.optimized_attention, "__wrapped__", None)
-    if not is_default or not any(getattr(args, flag, False) for flag in flags()):
+    if not is_default or not is_any_set(flags()):
         return func
     if model_management.xformers_enabled():
         own = attention.attention_xformers

@@ -134,11 +134,13 @@ def _around_forward(called: Patch) -> Callable[..., Any]:
         }
         options = with_innermost(options, PATCH_KEY, _guarded_inside) or options
         graphs, override = patch.session.graphs, patch.override
-        if may_be_wrong:
+        if may_be_wrong and not override.is_absent:
             graphs.forget_wrong_ones(given.model, override.in_graph)
 
         def run() -> Any:
             # Models take what ControlNet made out of its lists, and write into their options.
+            if override.is_absent:
+                return given.go_on(_copied(given.control), {**options})
             with graph.running(override.attend, in_graph), graphs.made_with_patch():
                 return given.go_on(_copied(given.control), {**options})
 

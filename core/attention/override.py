@@ -10,7 +10,7 @@ from torch import Tensor
 from ...host import containers, others
 from ...host.arguments import Arguments, broadcastable, heads_joined, read
 from ...host.capabilities import unrecorded
-from ...host.default_attention import default, default_itself, without_launch_flag
+from ...host.default_attention import default, default_itself, is_any_set, without_launch_flag
 from ...host.options import KEY as OPTIONS_KEY
 from ...kernels import launch_flags
 from . import accuracy, dispatch, graph, routes
@@ -36,6 +36,7 @@ class Override:
 
     Attributes:
         sagekit_previous: That one. The name tells any copy of this pack that the override is one of ours.
+        is_absent: As if the node were not there, so that no graph need know of it.
         in_graph: Inside torch.compile calls run as one operator of the graph.
         outside_graph: ``attend`` for callers inside torch.compile; None until needed.
     """
@@ -43,6 +44,7 @@ class Override:
     def __init__(self, patch: Patch, previous: Attention | None = None) -> None:
         self.patch = patch
         self.sagekit_previous = previous
+        self.is_absent = patch.settings.is_off and not is_any_set(launch_flags.flags())
         self.in_graph = previous is None and not patch.settings.limits_blocks
         self.outside_graph: Attention | None = None
         self._exact_previous = None if previous is None or others.quantises(previous) else previous
@@ -57,6 +59,8 @@ class Override:
         return self.attend(func, *args, **kwargs)
 
     def _traced(self, func: Attention, *args: Any, **kwargs: Any) -> Any:
+        if self.is_absent:
+            return self._before(func, *args, **kwargs)
         if self.in_graph and graph.fits(func, args, kwargs):
             return graph.call(*args, **kwargs)
         # Choosing and counting are not for tracing: the graph breaks here, or nothing of ours runs.

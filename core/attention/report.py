@@ -100,7 +100,8 @@ class Run:
         if self.failed:
             return self._broken_off()
         if not self.counts:
-            return ATTENTION("not-reached")
+            # Off, a compiled graph is as without the node, and tells nobody of its calls.
+            return ATTENTION("off") if self.settings.is_off else ATTENTION("not-reached")
         parts = self._calls_of_kernels()
         gain = self.gain()
         if others := sum(self.fallbacks().values()):
@@ -125,14 +126,16 @@ class Run:
     def warnings(self) -> list[Remark]:
         """The notes, and that no call came, as reasons for a warning mark."""
         found = [Remark(about.partition(":")[0], text) for about, text in self.notes.items()]
-        if not self.counts and not self.failed and self.seconds is not None:
+        if not (self.counts or self.failed or self.seconds is None or self.settings.is_off):
             found.insert(0, Remark(NOT_REACHED, self.summary()))
         return found
 
     def summary(self) -> Message:
         """The run in one line."""
         if not self.counts:
-            return self._broken_off() if self.failed else ATTENTION("no-call-came")
+            if self.failed:
+                return self._broken_off()
+            return ATTENTION("off-summary") if self.settings.is_off else ATTENTION("no-call-came")
         parts = self._calls_of_kernels()
         if fallbacks := self.fallbacks():
             reasons = tuple(

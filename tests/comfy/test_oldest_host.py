@@ -23,6 +23,7 @@ FILES = (
     "test_torch_compile_inductor.py",
     "test_torch_compile_loading.py",
     "test_torch_compile_other_packs.py",
+    "test_torch_compile_unloading.py",
     "test_several_models.py",
     "../attack/test_calls.py",
 )
