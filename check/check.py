@@ -46,8 +46,8 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def load(file: Path, environment: Environment) -> tuple[Stored, list[str]]:
     """The verdicts that hold for this machine, none where it changed, and what a user should know."""
-    stored, trouble = verdicts.read(file)
     now, versions = fingerprint(environment), versions_of(environment)
+    stored, trouble = verdicts.read(file, now)
     fresh = Stored(now, versions)
     if stored is None:
         return fresh, [trouble] if trouble else []

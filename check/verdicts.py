@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..machine import json_file, schema
+from ..machine import json_file, schema, states
 from ..machine.printable import printable
 from ..machine.reason import Reason
 from .catalogue import MESSAGES, REASONS
@@ -124,8 +124,11 @@ class Stored:
         return Stored(self.fingerprint, self.versions, verdicts)
 
 
-def read(file: Path) -> tuple[Stored | None, str]:
-    """The verdicts in a file, and what is wrong with the file where they cannot be had ("" if nothing)."""
+def read(file: Path, fingerprint: str = "") -> tuple[Stored | None, str]:
+    """The verdicts in a file, and what is wrong with the file where they cannot be had ("" if nothing).
+
+    Those of the machine of that fingerprint, where the file has some; else the last that were written.
+    """
     then = MESSAGES("kernels-are-checked-again")
     data, trouble = json_file.read(file, then)
     if data is None:
@@ -134,6 +137,7 @@ def read(file: Path) -> tuple[Stored | None, str]:
         facts = schema.fields(data)
         if schema.whole(schema.field(facts, "format"), -(2**63)) != FORMAT:
             return None, json_file.of_another_version(file, then)
+        facts = states.part_of(facts, fingerprint)
         return (
             Stored(
                 schema.text(schema.field(facts, "fingerprint")),
@@ -156,20 +160,21 @@ def write(file: Path, stored: Stored) -> str:
     Several servers may share a user folder: what another has found since is kept.
     """
 
-    def data() -> dict[str, Any]:
-        there, _ = read(file)
+    def written() -> dict[str, Any]:
+        there, _ = read(file, stored.fingerprint)
         merged = Stored(stored.fingerprint, stored.versions)
         for part in (there if there and there.fingerprint == stored.fingerprint else merged, stored):
             for gpu, found in part.verdicts.items():
                 merged = merged.with_verdicts(
                     gpu, {name: one for name, one in found.items() if one.is_lasting}
                 )
-        return {
+        data = {
             "format": FORMAT,
             "fingerprint": stored.fingerprint,
             "versions": dict(stored.versions),
             "verdicts": merged.as_data(),
         }
+        return states.on_top(data, json_file.read(file, "")[0])
 
-    trouble = json_file.change(file, data)
+    trouble = json_file.change(file, written)
     return MESSAGES("verdicts-not-kept", error=trouble) if trouble else ""

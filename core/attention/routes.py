@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...kernels.backend import Backend, Kernel
 from ...kernels.faults import is_out_of_memory
-from ...machine import json_file, schema
+from ...machine import json_file, schema, states
 from ...machine.message import Message
 from ...machine.reason import Reason
 from ..catalogue import ATTENTION, REASONS
@@ -153,7 +153,8 @@ class Times:
             for gpu, calls in new.items():
                 for call, found in calls.items():
                     _add(there, gpu, call, found)
-            return {"format": FORMAT, "fingerprint": self._fingerprint, "times": there}
+            part = {"format": FORMAT, "fingerprint": self._fingerprint, "times": there}
+            return states.on_top(part, json_file.read(file, "")[0])
 
         # Not under the lock: another process may be waited for, and calls of attention ask for times.
         trouble = json_file.change(file, data)
@@ -182,6 +183,7 @@ def _read(file: Path, fingerprint: str) -> tuple[dict[str, dict[str, dict[str, f
         facts = schema.fields(data)
         if schema.whole(schema.field(facts, "format"), -(2**63)) != FORMAT:
             return {}, json_file.of_another_version(file, then)
+        facts = states.part_of(facts, fingerprint)
         if schema.text(schema.field(facts, "fingerprint")) != fingerprint:
             return {}, ""
         return schema.table(schema.field(facts, "times"), _of_a_gpu, _MOST_GPUS), ""

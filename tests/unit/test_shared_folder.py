@@ -85,11 +85,54 @@ def test_a_writer_that_is_killed_leaves_a_sound_file_and_no_lock(tmp_path):
     assert trouble == "" and {f"x{number}" for number in range(3)} <= set(stored.of("gpu"))
 
 
-def test_of_another_machine_nothing_is_kept(tmp_path):
+def test_of_another_machine_nothing_is_believed(tmp_path):
     file = tmp_path / "verdicts.json"
-    verdicts.write(file, Stored("one", {}, {"gpu": {"a": Verdict(OK)}}))
-    verdicts.write(file, Stored("two", {}, {"gpu": {"b": Verdict(OK)}}))
-    assert verdicts.read(file)[0] == Stored("two", {}, {"gpu": {"b": Verdict(OK)}})
+    assert verdicts.write(file, Stored("before", {}, {"gpu": {"a": Verdict(OK)}})) == ""
+    assert verdicts.write(file, Stored("now", {}, {"gpu": {"b": Verdict(OK)}})) == ""
+    assert set(verdicts.read(file)[0].of("gpu")) == set(verdicts.read(file, "now")[0].of("gpu")) == {"b"}
+
+
+def test_a_machine_that_is_as_it_was_before_the_last_change_has_what_was_found_then(tmp_path):
+    """An update that is taken back, or two installations with one user folder."""
+    verdict_file, time_file = tmp_path / "verdicts.json", tmp_path / "routes.json"
+    for turn in range(3):
+        for state in ("one", "two"):
+            found = Stored(state, {"torch": state}, {"gpu": {f"{state}-{turn}": Verdict(OK)}})
+            assert verdicts.write(verdict_file, found) == ""
+            times = Times({})
+            times.read(time_file, state)
+            times.add("gpu", f"{state}-{turn}", {"kernel": 1.0})
+            times.save()
+    for state in ("one", "two"):
+        stored, trouble = verdicts.read(verdict_file, state)
+        times = Times({})
+        times.read(time_file, state)
+        wanted = {f"{state}-{turn}" for turn in range(3)}
+        assert (trouble, stored.versions) == ("", {"torch": state}) and set(stored.of("gpu")) == wanted
+        assert set(times.newest(99)["gpu"]) == wanted
+
+
+def test_states_that_are_long_gone_are_forgotten(tmp_path):
+    file = tmp_path / "verdicts.json"
+    for number in range(20):
+        verdicts.write(file, Stored(str(number), {}, {"gpu": {"a": Verdict(OK)}}))
+    known = [
+        str(number) for number in range(20) if verdicts.read(file, str(number))[0].fingerprint == str(number)
+    ]
+    assert known == ["16", "17", "18", "19"]
+
+
+@pytest.mark.parametrize(
+    "others", ["5", "[5, {}]", '[{"format": 1, "fingerprint": "x", "verdicts": 5}]', '{"a": 1}']
+)
+def test_other_states_that_are_damaged_harm_none(tmp_path, others):
+    file = tmp_path / "verdicts.json"
+    file.write_text(
+        f'{{"format": 1, "fingerprint": "now", "versions": {{}}, "verdicts": {{}}, "others": {others}}}'
+    )
+    assert verdicts.read(file, "now") == (Stored("now"), "")
+    assert verdicts.write(file, Stored("x", {}, {"gpu": {"a": Verdict(OK)}})) == ""
+    assert verdicts.read(file, "x")[0].of("gpu") and verdicts.read(file, "now") == (Stored("now"), "")
 
 
 def test_the_later_verdict_on_one_kernel_holds(tmp_path):
