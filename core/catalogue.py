@@ -42,6 +42,7 @@ ATTENTION = Catalogue(
         # What happened to a kernel.
         "raised-here": "one that raised",
         "raised-in-measuring": "one that raised while it was measured",
+        "put-back": "the package of {kernel} changed {settings:and} when it was imported; that was put back",
         "dropped": "{kernel} failed and is not used again until ComfyUI restarts ({error})",
         "no-numbered-blocks": (
             "exact_first_blocks and exact_last_blocks do nothing: this model numbers no blocks"

@@ -1,11 +1,13 @@
 """Which kernels may run a class of calls: found once, loaded once, dropped for good when they raise."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 
 import torch
 
 from ...check.catalogue import REASONS as REASONS_OF_THE_CHECK
+from ...check.state import State
 from ...host.process import is_cancel
 from ...kernels.backend import Backend, Kernel
 from ...kernels.call import Call
@@ -17,6 +19,8 @@ from ...machine.redaction import words_of
 from ..catalogue import ATTENTION, REASONS
 from .plan import OnHost, Routed, Undecided
 from .settings import AUTO, OFF, Settings
+
+log = logging.getLogger(__name__)
 
 
 class Kernels:
@@ -51,8 +55,10 @@ class Kernels:
                 return self._unusable[backend.name]
             if backend.name not in self._kernels:
                 try:
-                    self._kernels[backend.name] = backend.load()
-                except Exception as error:  # A broken wheel raises whatever it likes.
+                    self._kernels[backend.name] = _loaded(backend)
+                except BaseException as error:  # A broken wheel raises whatever it likes.
+                    if is_cancel(error) or _is_the_users(error):
+                        raise
                     reason = REASONS_OF_THE_CHECK("not-importable", error=words_of(error))
                     self._unusable[backend.name] = reason
                     return reason
@@ -100,6 +106,16 @@ def plan(call: Call, settings: Settings, kernels: Kernels) -> OnHost | Undecided
         why = _main_reason(passed_over, kernels)
         return OnHost(why=why, call=call, passed_over=tuple(passed_over), exact=exact)
     return Undecided(call=call, candidates=tuple(loaded), passed_over=tuple(passed_over), exact=exact)
+
+
+def _loaded(backend: Backend) -> Kernel:
+    """The kernel, with torch's settings as they were before its package was imported."""
+    state = State(torch.device("cuda" if torch.cuda.is_initialized() else "cpu"))
+    try:
+        return backend.load()
+    finally:
+        if changed := state.put_back():
+            log.info("SageKit: %s", ATTENTION("put-back", kernel=backend.name, settings=tuple(changed)))
 
 
 def _main_reason(passed_over: list[tuple[str, tuple[Reason, ...]]], kernels: Kernels) -> str:

@@ -142,6 +142,41 @@ def test_a_kernel_cannot_end_the_thread_that_runs_prompts(error):
     assert answers == [None] and plan_for(kernels).why == "raised"
 
 
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+def test_nor_can_its_package_while_it_is_imported(error):
+    def load():
+        raise error
+
+    kernels, plans = loading_with(load), []
+    thread = threading.Thread(target=lambda: plans.append(plan_for(kernels)))
+    thread.start()
+    thread.join()
+    assert [plan.why for plan in plans] == ["not-importable"]
+
+
+def test_ctrl_c_while_a_package_is_imported_is_the_users():
+    def load():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        plan_for(loading_with(load))
+
+
+def test_what_a_package_changes_of_torch_while_it_is_imported_is_put_back_and_named(caplog):
+    def load():
+        torch.set_default_dtype(torch.float64)
+        torch.rand(3)
+        torch.set_grad_enabled(not grad)
+        return Kernel(fake_kernels.float32_attention)
+
+    grad, numbers = torch.is_grad_enabled(), torch.get_rng_state()
+    with caplog.at_level("INFO"):
+        plan = plan_for(loading_with(load))
+    assert isinstance(plan, Routed) and torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled() == grad and torch.equal(torch.get_rng_state(), numbers)
+    assert "the package of fake changed the default dtype, grad mode and the random numbers" in caplog.text
+
+
 def test_the_hosts_cancel_goes_up_and_is_no_fault_of_the_kernel():
     cancel = type("InterruptProcessingException", (Exception,), {})
     kernels = kernels_with(raising(cancel()))
