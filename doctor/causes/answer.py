@@ -10,7 +10,7 @@ from ...knowledge.prose import known
 from ...machine import Environment
 from ..commands.terminal import Terminal
 from ..paste.events import events
-from ..paste.paste import decode, read, read_ends
+from ..paste.paste import Paste, decode, read, read_ends
 from ..paste.raising import raiser
 from ..plan.plan import Plan
 from .situation import Situation, fits, situation
@@ -87,18 +87,26 @@ def explain(
     if all(one.symptom.last for one in told):
         narrow = situation(read(text, narrow=True), environment)
         found, told = max((found, told), (narrow, list(_told(narrow))), key=_says)
-    told.sort(key=_order)
+    told.sort(key=lambda one: _order(one, found.paste))
     # The commands of a plan are this machine's.
     plan = None if found.elsewhere else plan
     terminal = (plan.for_others if private else plan.here) if plan else None
-    return [_answer(one, found, plan, terminal) for one in _without_consequences(told)]
+    return [_answer(one, found, plan, terminal) for one in _without_consequences(told, found.paste)]
 
 
-def _order(one: _Found) -> tuple[int, ...]:
-    """The specific first, of those what stands last; kinds of failures in the order of the table."""
+def _order(one: _Found, paste: Paste) -> tuple[int, ...]:
+    """What ended a run before what a start told; then the specific, of those what stands last.
+
+    Kinds of failures come in the order of the table.
+    """
     symptom = one.symptom
     rank = _ranks()[symptom.code] if symptom.last else 0
-    return symptom.harmless, symptom.general, symptom.last, rank, -one.match.start
+    return symptom.harmless, _of_the_start(one, paste), symptom.general, symptom.last, rank, -one.match.start
+
+
+def _of_the_start(one: _Found, paste: Paste) -> bool:
+    """Whether it stands among what ComfyUI told before its first picture; runs fail of other things."""
+    return bool(one.match.end) and paste.start[0] <= one.match.start and one.match.end <= paste.start[1]
 
 
 @cache
@@ -154,18 +162,20 @@ def _causes(symptom: Symptom, match: Match, found: Situation) -> tuple[Cause, ..
     return tuple(open_ones or otherwise[:1])
 
 
-def _without_consequences(told: list[_Found]) -> list[_Found]:
+def _without_consequences(told: list[_Found], paste: Paste) -> list[_Found]:
     specific = [one for one in told if not one.symptom.general and not one.symptom.harmless]
     topics = {one.symptom.topic for one in told if not one.symptom.general} - {""}
     hidden = {code for one in told for code in one.symptom.hides}
     lines = "\n".join(one.line for one in specific)
-    known = any(not (one.symptom.last or one.symptom.quiet or one.symptom.harmless) for one in told)
+    known = [one for one in told if not (one.symptom.last or one.symptom.quiet or one.symptom.harmless)]
+    in_a_run = any(not _of_the_start(one, paste) for one in known)
 
     def remains(one: _Found) -> bool:
         symptom = one.symptom
         if symptom.quiet or symptom.code in hidden:
             return False
-        if symptom.last and known:
+        # What a start told does not explain what a run ended with.
+        if symptom.last and (in_a_run or (known and _of_the_start(one, paste))):
             return False
         return not symptom.general or (symptom.topic not in topics and not (one.line and one.line in lines))
 

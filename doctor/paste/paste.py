@@ -66,6 +66,13 @@ class Paste:
         """The text in small letters on one line; every letter at its place."""
         return self.text.translate(_LOWER).replace("\n", " ")
 
+    @cached_property
+    def start(self) -> tuple[int, int]:
+        """From where to where ComfyUI tells of its start, before its first picture; nowhere without one."""
+        # A report has its error before the log.
+        begin = max(0, self.lower.find("## logs"))
+        return begin, self.lower.find("got prompt", begin)
+
     def has(self, word: str) -> bool:
         """Whether a word, in small letters, stands anywhere."""
         return bool(self.places(word))

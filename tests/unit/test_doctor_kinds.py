@@ -158,6 +158,94 @@ UNKNOWN = {
         "exc-pack-attention",
         "Bypass that node of frobber",
     ),
+    "two models in one workflow": (
+        "RuntimeError: mat1 and mat2 shapes cannot be multiplied (77x768 and 4096x3072)",
+        "model-parts",
+        "text encoder",
+    ),
+    "a file of another model": (
+        "RuntimeError: Error(s) in loading state_dict for Frob:",
+        "state-dict",
+        "another model",
+    ),
+    "a model that is not known": (
+        "RuntimeError: ERROR: Could not detect model type of: /m/frob.safetensors",
+        "model-not-known",
+        "Update ComfyUI",
+    ),
+    "a damaged file": (
+        "safetensors_rust.SafetensorError: Error while deserializing header: frobs",
+        "model-file-damaged",
+        "download it again",
+    ),
+    "two devices": (
+        "RuntimeError: Expected all tensors to be on the same device, but found cuda:0 and cpu!",
+        "two-devices",
+        "another device",
+    ),
+    "two number formats": (
+        "RuntimeError: expected scalar type Half but found BFloat16",
+        "two-dtypes",
+        "number formats",
+    ),
+    "a number format without an operation": (
+        "NotImplementedError: \"frob_cuda\" not implemented for 'Float8_e4m3fn'",
+        "dtype-not-there",
+        "frob_cuda in Float8_e4m3fn",
+    ),
+    "a driver that does not start": (
+        "RuntimeError: Unexpected error from cudaGetDeviceCount(). Error 804: frobs",
+        "gpu-does-not-start",
+        "Restart the computer",
+    ),
+    "a GPU that was lost": ("NVRM: Xid (PCI:0000:01:00): 79, frobs", "gpu-stopped", "overclocking"),
+    "the computer's memory": (
+        "OSError: The paging file is too small for this operation to complete. (os error 1455)",
+        "page-file",
+        "paging file",
+    ),
+    "a crash while a file is read": (
+        'Fatal Python error: Bus error\n\nThread 0x1:\n  File "/c/comfy/utils.py", line 1 in load_torch_file',
+        "crash-while-loading",
+        "--disable-mmap",
+    ),
+    "a download": ("frob.FrobError: Max retries exceeded with url: /x", "network", "proxy"),
+    "a workflow that is refused": (
+        "Failed to validate prompt for output 9:\n  - Value not in list: frob: 'x' not in ['y']",
+        "prompt-refused",
+        "Choose it again",
+    ),
+    "a pack that did not load": (
+        "   1.2 seconds (IMPORT FAILED): C:\\ComfyUI\\custom_nodes\\frobber",
+        "pack-not-loaded",
+        "without frobber",
+    ),
+    "packages that do not agree": (
+        "frobs 1.0 requires numpy<2, but you have numpy 2.2.1 which is incompatible.",
+        "pip-conflict-any",
+        "frobs wants numpy<2",
+    ),
+    "interfaces of two times": (
+        "TypeError: Frob.go() got an unexpected keyword argument 'frobs'",
+        "other-interface",
+        "different times",
+    ),
+    "a thing that is not there": (
+        "AttributeError: 'NoneType' object has no attribute 'frob'",
+        "nothing-there",
+        "not connected",
+    ),
+    "an end without a word": (
+        "got prompt\n\nC:\\ComfyUI>pause\nPress any key to continue . . .",
+        "ended-without-a-word",
+        "paging file",
+    ),
+    "a complaint that it is slow": ("RTX 3060, since the update 3x slower", "slow-said", "shared GPU memory"),
+    "the memory of the VAE": (
+        "Ran out of memory when regular VAE decoding\ntorch.OutOfMemoryError: Allocation on device",
+        "kind-memory",
+        "Tiled",
+    ),
     "an option": ("main.py: error: argument --port: invalid int value: 'x'", "kind-options", "--port"),
 }
 
@@ -175,6 +263,27 @@ def test_a_kind_gives_way_to_every_rule_and_not_to_what_is_harmless():
     harmless = "A matching Triton is not available, some optimizations will not be enabled"
     assert [one.code for one in explain(f"{harmless}\n{unknown}")] == ["kind-exception", "xformers-triton"]
     assert [one.code for one in explain(f"No module named 'triton'\n{unknown}")] == ["no-triton"]
+
+
+START = "No module named 'sageattention'\nStarting server\n"
+RUN = "got prompt\n!!! Exception during processing !!! 'frob'\nKeyError: 'frob'\n"
+
+
+def test_what_a_start_told_does_not_stand_for_what_a_run_ended_with():
+    assert [one.code for one in explain(START + RUN)] == ["kind-exception", "no-sage"]
+    # Without a run, or in one, what is known says it all.
+    assert [one.code for one in explain(START + RUN.removeprefix("got prompt\n"))] == ["no-sage"]
+    assert [one.code for one in explain("got prompt\n" + START + RUN)] == ["no-sage"]
+
+
+def test_a_reports_error_stands_before_its_log():
+    report = f"# ComfyUI Error Report\nKeyError: 'frob'\n## Logs\n{START}got prompt\n"
+    assert [one.code for one in explain(report)] == ["kind-exception", "no-sage"]
+
+
+def test_what_a_start_could_not_load_gives_way_to_what_it_knows():
+    pack = "   1.2 seconds (IMPORT FAILED): /c/custom_nodes/frobber\n"
+    assert [one.code for one in explain(f"{pack}{START}got prompt\n")] == ["no-sage"]
 
 
 @pytest.mark.parametrize(
