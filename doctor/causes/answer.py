@@ -11,7 +11,7 @@ from ...machine import Environment
 from ..commands.terminal import Terminal
 from ..paste.events import events
 from ..paste.paste import Paste, decode, read, read_ends
-from ..paste.raising import raiser
+from ..paste.raising import packs_on_the_way
 from ..plan.plan import Plan
 from .situation import Situation, fits, situation
 from .symptom import Cause, Match, Symptom, symptoms
@@ -204,8 +204,9 @@ _UNNAMED = {
     "name": "a part of it",
     "asking": "what asks for it",
     "function": "its attention",
-    # Whose file the error stands in.
-    "pack": "that node pack",
+    # Whose files stand in the traceback.
+    "pack": "the node pack that the traceback names",
+    "packs": "the node packs that the traceback names",
 }
 
 
@@ -243,9 +244,9 @@ def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal
 
 
 def _pack(one: _Found, found: Situation) -> str:
-    """Whose file an error stands in, where a sentence names it."""
+    """The node pack whose file stands nearest to an error, where a sentence names it."""
     wanted = any("{pack}" in cause.cause + cause.fix for cause in one.causes)
-    return raiser(found.paste, one.match.start)[0] if wanted else ""
+    return next(iter(packs_on_the_way(found.paste, one.match.start)), "") if wanted else ""
 
 
 def _numbered(texts: list[str], before: str = "") -> str:

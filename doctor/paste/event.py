@@ -107,12 +107,14 @@ class Raised(Event):
         message: Its first line.
         package: Whose code raised it, by the path of the last frame.
         function: Where in that code, by the name that the frame tells.
+        packs: The node packs whose files stand in the traceback, the nearest to the error first.
     """
 
     type: str = ""
     message: str = ""
     package: str = ""
     function: str = ""
+    packs: str = ""
 
     kind = EXCEPTION
 

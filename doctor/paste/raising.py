@@ -58,8 +58,16 @@ _DURING = flowing(r"!!! Exception during processing ?!!![ ]?(?P<type>)(?P<messag
 _FRAME = flowing(
     r'^File "(?P<path>[^"]{1,400})", line \d{1,8}(?:,? in (?P<function>[\w.<>]{1,100}))?', re.MULTILINE
 )
+# So much of a traceback can stand before or after its message.
+_TRACEBACK = 6_000
 _INSTALLED = re.compile(r"(?:site|dist)-packages[\\/]{1,2}(\w{1,80})")
 _PACK = re.compile(r"custom_nodes[\\/]{1,2}([\w.-]{1,80})")
+_HOST = re.compile(
+    r"(?:^|[\\/])(?:comfy(?:_extras|_api|_execution)?[\\/][\w\\/]{1,120}|execution|nodes|server|folder_paths)\.py$"
+)
+HOST = "ComfyUI"
+# They raise for whoever called them wrongly.
+_CALLED = {"torch", "numpy", "einops", "safetensors", "PIL"}
 # What ComfyUI writes before the message where a pack did not load.
 _NOT_LOADED = flowing(r"custom_nodes[\\/]{1,2}([\w.\n-]{1,80}) module for custom nodes: ?$")
 
@@ -77,17 +85,34 @@ def raised(paste: Paste) -> Iterator[Raised]:
         if "OutOfMemory" in match["type"] or "out of memory" in match["message"]:
             continue
         package, function = raiser(paste, place)
-        yield Raised(place, place + len(match[0]), match["type"], match["message"], package, function)
+        packs = ", ".join(packs_on_the_way(paste, place))
+        yield Raised(place, place + len(match[0]), match["type"], match["message"], package, function, packs)
 
 
 def raiser(paste: Paste, place: int) -> tuple[str, str]:
     """Whose code a place in a log is about, and the function in it: by its last frame, else by its line."""
-    before = paste.text[max(0, place - 2_500) : place]
-    if pack := _NOT_LOADED.search(before[-400:]):
+    before = paste.text[max(0, place - 400) : place]
+    if pack := _NOT_LOADED.search(before):
         return pack[1].replace("\n", "").removesuffix(".py"), ""
-    frames = _FRAME.findall(f"{before}\n{paste.text[place : place + 6_000].split('Traceback')[0]}")
-    for path, function in reversed(frames):
-        whole = path.replace("\n", "")
-        if found := _INSTALLED.search(whole) or _PACK.search(whole):
-            return found[1], function
-    return "", ""
+    called = ("", "")
+    for path, function in reversed(_frames(paste, place)):
+        if found := _PACK.search(path) or _INSTALLED.search(path):
+            if found[1] not in _CALLED:
+                return found[1], function
+            called = called if called[0] else (found[1], function)
+        elif _HOST.search(path):
+            return HOST, function
+    return called
+
+
+def packs_on_the_way(paste: Paste, place: int) -> list[str]:
+    """The node packs whose files stand in the traceback around a place, the nearest to the error first."""
+    found = [_PACK.search(path) for path, _ in reversed(_frames(paste, place))]
+    return list(dict.fromkeys(one[1] for one in found if one))
+
+
+def _frames(paste: Paste, place: int) -> list[tuple[str, str]]:
+    """The files and functions of the traceback that a place belongs to."""
+    before = paste.text[max(0, place - _TRACEBACK) : place].rpartition("Traceback (most recent")[2]
+    after = paste.text[place : place + _TRACEBACK].split("Traceback")[0]
+    return [(path.replace("\n", ""), function) for path, function in _FRAME.findall(f"{before}\n{after}")]

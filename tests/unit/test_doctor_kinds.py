@@ -292,12 +292,36 @@ def test_what_a_start_could_not_load_gives_way_to_what_it_knows():
         ('File "/usr/lib/python3.12/dist-packages/frobs/a.py", line 3, in go', "frobs", "go"),
         ('File "D:\\ComfyUI\\custom_nodes\\Comfy-\nFrob\\a.py", line\n3, in go', "Comfy-Frob", "go"),
         ('File "/c/custom_nodes/frob/a.py", line 3', "frob", ""),
-        ('File "/c/ComfyUI/nodes.py", line 3, in go', "", ""),
+        ('File "/c/ComfyUI/nodes.py", line 3, in go', "ComfyUI", "go"),
+        ('File "/c/ComfyUI/comfy/ldm/frob/model.py", line 3, in go', "ComfyUI", "go"),
+        ('File "/home/u/frob.py", line 3, in go', "", ""),
+        # torch raises for whoever called it.
+        (
+            'File "/c/custom_nodes/frob/a.py", line 3, in go\n'
+            'File "/v/site-packages/torch/nn/modules/module.py", line 4, in _call_impl',
+            "frob",
+            "go",
+        ),
+        ('File "/v/site-packages/torch/nn/modules/module.py", line 4, in f', "torch", "f"),
     ],
 )
 def test_whose_code_raised_is_read_from_a_frame_however_it_was_broken(line, package, function):
     (one,) = [event for event in events(read(f"{line}\nKeyError: 3")) if event.kind == "exception"]
     assert (one.package, one.function) == (package, function)
+
+
+def test_packs_on_the_way_to_an_error_of_comfyuis_are_named():
+    text = (
+        "Traceback (most recent call last):\n"
+        'File "/c/custom_nodes/other/a.py", line 3, in go\nKeyError: 4\n'
+        "Traceback (most recent call last):\n"
+        'File "/c/custom_nodes/frob/a.py", line 3, in sample\n'
+        'File "/c/custom_nodes/brof/a.py", line 3, in sample\n'
+        'File "/c/comfy/samplers.py", line 3, in go\nKeyError: 3\n'
+    )
+    (one,) = explain(text)
+    assert "brof, frob" in one.cause and "other" not in one.cause
+    assert "--disable-all-custom-nodes" in one.fix
 
 
 def test_a_pack_for_nvidia_on_another_makers_gpu_is_told_as_that():
