@@ -209,6 +209,22 @@ UNKNOWN = {
         "crash-while-loading",
         "--disable-mmap",
     ),
+    "a compile that meets dynamic memory": (
+        "NameError: name '__subclass_Tensor_1_c2' is not defined",
+        "compile-dynamic-memory",
+        "--disable-dynamic-vram",
+    ),
+    "a torch for another GPU": (
+        "AssertionError: Torch not compiled with XPU enabled",
+        "torch-without-xpu",
+        "xpu index",
+    ),
+    "a fault of an AMD GPU": (
+        "torch.AcceleratorError: HIP error: frobs were encountered",
+        "hip-error",
+        "this AMD GPU (frobs were encountered)",
+    ),
+    "a check in Python": ("AssertionError: frobs", "kind-exception", "not known here"),
     "a download": ("frob.FrobError: Max retries exceeded with url: /x", "network", "proxy"),
     "a workflow that is refused": (
         "Failed to validate prompt for output 9:\n  - Value not in list: frob: 'x' not in ['y']",
