@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..machine.printable import words
+
 
 class Guard:
     """A finder in front of all others, for a few names alone; importlib.abc costs a start 3 ms.
@@ -62,8 +64,8 @@ class _Loader:
             raise
         except BaseException as error:
             self._tell(error)
-            words = f"{self._name} cannot be imported: {type(error).__name__}: {error}"
-            raise ImportError(words, name=self._name) from error
+            said = f"{self._name} cannot be imported: {words(error)}"
+            raise ImportError(said, name=self._name) from error
 
     def _tell(self, error: BaseException) -> None:
         # Whatever is wrong here, the package's own failure is what its import ends with.

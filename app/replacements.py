@@ -16,6 +16,7 @@ from comfy_api.latest import io
 
 from ..core.attention import foreign_names
 from ..core.compile import foreign_values
+from ..machine.redaction import words_of
 from ..nodes.patch_fp16_accumulation import PatchFP16Accumulation
 from ..nodes.patch_sage_attention import PatchSageAttention
 from ..nodes.patch_torch_compile import PatchTorchCompile
@@ -154,4 +155,4 @@ async def register() -> None:
             )
             await host.register(replacement)
     except Exception as error:  # A convenience must not keep the nodes from loading.
-        log.warning("SageKit: KJNodes' nodes are not replaced: %s: %s", type(error).__name__, error)
+        log.warning("SageKit: KJNodes' nodes are not replaced: %s", words_of(error))

@@ -18,7 +18,7 @@ from ..check.verdicts import NOT_IMPORTABLE, Verdict
 from ..kernels.backend import Backend
 from ..kernels.launch_flags import checked, declare, spelled
 from ..machine import Environment
-from ..machine.printable import printable
+from ..machine.printable import printable, words
 from . import startup_text
 from .import_guard import Guard
 
@@ -206,8 +206,7 @@ class Start:
         """A package that was let in does not import: it ends as one that is not there. Said once."""
         package = module.partition(".")[0]
         if package not in self.kept_out:
-            words = printable(f"{type(error).__name__}: {error}")
-            verdict = Verdict(NOT_IMPORTABLE, None, words)
+            verdict = Verdict(NOT_IMPORTABLE, None, printable(words(error)))
             self._say_of_package(package, verdict, self._keep_out(package, verdict))
 
     def _keep_out(self, name: str, verdict: Verdict) -> bool:
@@ -243,5 +242,5 @@ def _say(write: Callable[[], str], otherwise: str) -> None:
     try:
         text = write()
     except Exception as error:
-        text = f"{otherwise} (no more is known: {type(error).__name__}: {error})"
+        text = f"{otherwise} (no more is known: {words(error)})"
     logging.warning(text)

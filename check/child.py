@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..kernels.backend import Backend
 from ..kernels.faults import is_out_of_memory, leaves_the_gpu_usable
 from ..machine.printable import printable
+from . import together
 from .verdicts import CRASHED, NOT_IMPORTABLE, REFUSED, Verdict
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def lines_until_eof() -> "queue.Queue[str]":
         for line in sys.stdin:
             lines.put(line.strip())
         # With whatever was started here, where this process leads a group of its own.
+        together.end_marked(os.environ.get(together.MARK, ""))
         if sys.platform != "win32" and os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..machine.printable import printable
-from .together import Together
+from .together import MARK, Together
 
 _COMMAND = Path(__file__).resolve().parent.parent / "kernels_check"
 # Letters of one line that are read at once; an answer is far shorter.
@@ -45,7 +45,7 @@ class Child:
     def __init__(self, role: str, **facts: Any) -> None:
         self._said: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._output: deque[str] = deque(maxlen=30)
-        self._secret = os.urandom(16).hex()
+        self._secret, mark = os.urandom(16).hex(), os.urandom(16).hex()
         self._process = subprocess.Popen(
             # Isolated, so that neither the working folder nor the user's own packages get in; what the
             # parent sees is told to it.
@@ -56,8 +56,9 @@ class Child:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             # A session of its own, so that what it starts ends with it.
             start_new_session=os.name == "posix",
+            env={**os.environ, MARK: mark},
         )
-        self._together = Together(self._process)
+        self._together = Together(self._process, mark)
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._stdin = self._process.stdin
         self._readers = [

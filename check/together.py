@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 # https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-jobobject_basic_limit_information: all of a job
@@ -12,20 +13,26 @@ from typing import Any
 _KILL_ON_CLOSE, _NO_CRASH_BOX = 0x2000, 0x400
 _EXTENDED_LIMITS = 9
 _MAY_SET_QUOTA, _MAY_TERMINATE = 0x100, 0x1
+# A variable that tells what a child starts, wherever it goes, from all other processes.
+MARK = "SAGEKIT_CHECK"
+# One that hangs in a driver stays, killed or not.
+_PASSES = 10
 
 
 class Together:
     """A process with all that it starts.
 
-    What leaves the group by itself (setsid) is out of reach on POSIX; out of a job nothing leaves.
+    What leaves the group by itself (setsid, as a server of a compiler does) is known on Linux by what stands
+    in its environment, and is out of reach on macOS; out of a job nothing leaves.
 
     Args:
         process: Started as the leader of a session of its own on POSIX, and waiting for its first order, so
             that it has started nothing yet.
+        mark: The value of MARK in its environment, and in no other's.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[bytes], mark: str) -> None:
+        self._process, self._mark = process, mark
         self._job = _Job.around(process.pid, _kernel32()) if os.name == "nt" else None
         self._is_over = False
 
@@ -37,8 +44,45 @@ class Together:
         if sys.platform != "win32":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            end_marked(self._mark)
         if self._job is not None:
             self._job.end()
+
+
+def end_marked(mark: str) -> None:
+    """Ends every process with that value of MARK, but for this one."""
+    if not mark:
+        return
+    for _ in range(_PASSES):
+        # One that is being killed may have started another meanwhile.
+        if not sum(_end_if_marked(pid, f"{MARK}={mark}".encode()) for pid in _own_processes()):
+            return
+        time.sleep(0.02)
+
+
+def _own_processes() -> list[int]:
+    """The numbers of this user's processes but for this one; none where the system has no /proc."""
+    user, found = getattr(os, "getuid", int)(), []
+    with contextlib.suppress(OSError), os.scandir("/proc") as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.name.isdecimal() and entry.stat().st_uid == user:
+                    found.append(int(entry.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def _end_if_marked(pid: int, mark: bytes) -> bool:
+    """Ends a process that has the mark in its environment; whether it had, and was still running."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            # Of one that has ended and waits for its parent, it is empty.
+            if mark not in stream.read():
+                return False
+        if sys.platform != "win32":
+            os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return False
+    return True
 
 
 class _Job:

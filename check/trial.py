@@ -13,7 +13,7 @@ import torch
 from ..kernels.backend import Backend, Kernel
 from ..kernels.call import BOOL_MASK, NO_MASK, Call
 from ..kernels.faults import leaves_the_gpu_usable
-from ..machine.printable import printable
+from ..machine.printable import printable, words
 from .cases import COMMON_KEY, LARGE_V, NORMAL, OUTLIER, TYPICAL, Case
 from .reference import attention, relative_error
 from .state import State
@@ -125,7 +125,7 @@ def _attend(kernel: Kernel, given: Given, scale: float | None) -> torch.Tensor:
     except Exception as error:
         if not leaves_the_gpu_usable(error):
             raise
-        raised = RaisedError(f"raised {type(error).__name__}: {printable(str(error), 300)}")
+        raised = RaisedError(f"raised {printable(words(error), 300)}")
         raised.__cause__ = error
     # Whoever catches what it raises goes on with what it left.
     if changed := state.put_back():

@@ -1,5 +1,7 @@
 """Tells the errors of a kernel after which another one can run from those after which nothing can."""
 
+from ..machine.printable import words
+
 # cuBLAS has nothing for what it was asked for, and has started nothing.
 REFUSED_BY_CUBLAS = "CUBLAS_STATUS_NOT_SUPPORTED"
 # CUDA errors that leave the context as it was (CUDA Runtime API, cudaError_t): the launch was refused.
@@ -17,7 +19,7 @@ _REFUSED_LAUNCHES = (
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the GPU was full: that belongs to ComfyUI, which frees models and tries again."""
-    return type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower()
+    return type(error).__name__ == "OutOfMemoryError" or "out of memory" in words(error).lower()
 
 
 def leaves_the_gpu_usable(error: BaseException) -> bool:
@@ -27,6 +29,7 @@ def leaves_the_gpu_usable(error: BaseException) -> bool:
     """
     if is_out_of_memory(error):
         return False
-    if "CUDA error" not in str(error) and type(error).__name__ != "AcceleratorError":
+    said = words(error)
+    if "CUDA error" not in said and type(error).__name__ != "AcceleratorError":
         return True
-    return any(refused in str(error) for refused in _REFUSED_LAUNCHES)
+    return any(refused in said for refused in _REFUSED_LAUNCHES)

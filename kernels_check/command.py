@@ -18,6 +18,7 @@ from ..doctor.report import block
 from ..doctor.text import answer_lines, plan_lines
 from ..kernels.families import backends, sought
 from ..machine import Environment, layout, read_environment, with_gpus_from_torch
+from ..machine.printable import words
 from ..machine.redaction import of_this_machine
 from ..machine.surroundings import read_surroundings
 from ..machine.user_error import UserError
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return CHECK_FAILED
     except Exception as error:
-        sys.stderr.write(f"The kernel check itself failed: {type(error).__name__}: {error}\n")
+        sys.stderr.write(f"The kernel check itself failed: {words(error)}\n")
         return CHECK_FAILED
 
 
@@ -117,8 +118,8 @@ def _with_gpus(environment: Environment) -> Environment:
     try:
         return with_gpus_from_torch(environment)
     except Exception as error:  # A broken torch raises whatever it likes, and is what the user came for.
-        words = f"gpus: torch does not import: {type(error).__name__}: {error}"
-        return replace(environment, gpus=(), unread=(*environment.unread, words))
+        unread = f"gpus: torch does not import: {words(error)}"
+        return replace(environment, gpus=(), unread=(*environment.unread, unread))
 
 
 def _check(gpu: str, device: str, options: argparse.Namespace) -> dict[str, Verdict]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from .printable import printable
+from .printable import printable, words
 
 # Letters that are told of what an error says.
 _WORDS_OF_AN_ERROR = 320
@@ -109,7 +109,7 @@ def of_this_machine() -> Hidden:
 
 def words_of(error: BaseException) -> str:
     """What an error says, in one line for a log or a page: whoever raised it, and with whatever in it."""
-    return of_this_machine().redact(printable(f"{type(error).__name__}: {error}", _WORDS_OF_AN_ERROR))
+    return of_this_machine().redact(printable(words(error), _WORDS_OF_AN_ERROR))
 
 
 def secrets_of(environ: Mapping[str, str]) -> list[str]:

@@ -90,7 +90,7 @@ def _find_missing(device: str) -> Message | None:
 def _has_triton() -> bool:
     try:
         import triton  # noqa: F401
-    except Exception:  # Of a broken one whatever its libraries raise.
+    except (Exception, SystemExit):  # Of a broken one whatever its libraries raise.
         return False
     return True
 
@@ -108,7 +108,7 @@ def _has_cpp_compiler() -> bool:
         return True
     try:
         get_cpp_compiler()
-    except Exception:
+    except (Exception, SystemExit):
         return False
     return True
 
@@ -117,7 +117,7 @@ def _emulates_fp8() -> bool:
     """Whether Triton is a triton-windows that compiles that type for any GPU."""
     try:
         import triton
-    except Exception:
+    except (Exception, SystemExit):
         return False
     return sys.platform == "win32" and numbers(triton.__version__) >= numbers(known()["fp8_triton"])
 

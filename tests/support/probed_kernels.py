@@ -147,10 +147,12 @@ def _note_of_grandchildren():
 
 
 def _starts_what_outlives():
-    """A process that holds every pipe of this one open, and does not end."""
-    started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
-    with open(_note_of_grandchildren(), "a") as note:
-        note.write(f"{started.pid}\n")
+    """Two processes that hold every pipe of this one open and do not end, one in a session of its own."""
+    for apart in (False, True):
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        started = subprocess.Popen(command, close_fds=False, start_new_session=apart)
+        with open(_note_of_grandchildren(), "a") as note:
+            note.write(f"{started.pid}\n")
 
 
 def outlived_in_a_crash(q, k, v, *, mask=None, scale=None):

@@ -142,6 +142,23 @@ def test_a_kernel_cannot_end_the_thread_that_runs_prompts(error):
     assert answers == [None] and plan_for(kernels).why == "raised"
 
 
+class WordlessError(RuntimeError):
+    def __str__(self):
+        raise self
+
+
+def test_an_error_that_cannot_be_put_into_words_is_one_like_any_other():
+    kernels = kernels_with(raising(WordlessError()))
+    assert dispatch.run(plan_for(kernels), kernels, tensors(), None, None) is None
+    assert plan_for(kernels).why == "raised"
+    assert "WordlessError: (its words cannot be had" in str(kernels.why_dropped("fake"))
+
+    def load():
+        raise WordlessError
+
+    assert plan_for(loading_with(load)).why == "not-importable"
+
+
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
 def test_nor_can_its_package_while_it_is_imported(error):
     def load():
