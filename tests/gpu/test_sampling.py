@@ -121,3 +121,28 @@ def test_values_past_float16_turn_sageattention_1_to_nan_and_the_latent_is_that_
     assert relative_error(run(bare), right) < CLOSE
     # Only the block where it failed lost the kernel.
     assert session.runs.ended()[-1]["kernels"] == {SAGE1: CALLS // 2}
+
+
+@pytest.mark.parametrize("keys", [None, ["diffusion_model.blocks.0", "diffusion_model.blocks.1"]])
+def test_comfyuis_compiled_model_gives_the_same_bits_before_and_after_the_node(
+    wan, patch_model, keys, session
+):
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+    from comfy_extras.nodes_torch_compile import skip_torch_compile_dict
+
+    def compiled(model):
+        wrapped, options = model.clone(), {"guard_filter_fn": skip_torch_compile_dict}
+        set_torch_compile_wrapper(model=wrapped, backend="inductor", keys=keys, options=options)
+        return wrapped
+
+    torch._dynamo.reset()
+    plain = run(compiled(wan))
+    torch._dynamo.reset()
+    auto = patch_model(wan, Settings("auto"))
+    for _ in range(2):
+        session.runs.kept.clear()
+        assert relative_error(run(compiled(auto)), plain) < CLOSE
+        (told,) = session.runs.ended()
+        assert sum((told["kernels"] | told["fallbacks"]).values()) == CALLS
+        for model in (wan, patch_model(wan, Settings("off"))):
+            assert torch.equal(run(compiled(model)), plain)
