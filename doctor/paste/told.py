@@ -125,6 +125,7 @@ _GPU = _told(
     ("rtx", r"\b(rtx (?:pro )?(?:a?\d{3,4})(?: ?(?:ti|super|d|laptop|ada|blackwell)\b){0,2})"),
     ("gtx", r"\b(gtx \d{3,4}(?: ?(?:ti|super))?)"),
     ("radeon", r"((?:amd )?radeon[\w ()]{3,30}?)(?=[ ]{0,4}(?:[,;:|(\n]|$))"),
+    ("rx ", r"\b((?:amd )?rx ?[5-9]\d{3} ?(?:xtx|xt|gre|s|m)?)\b"),
     ("arc", r"(intel[\w() ]{0,12}arc[\w() ]{2,30})"),
 )
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{2,40}")
@@ -180,7 +181,7 @@ def _maker(paste: Paste, gpu: str, torch: str) -> str:
     name = f"{gpu} {torch}".lower()
     if re.search(r"nvidia|geforce|rtx|gtx|tesla|quadro|\+cu\d", name):
         return NVIDIA
-    if re.search(r"amd|radeon|rocm|gfx\d", name) or any(
+    if re.search(r"amd|radeon|rocm|gfx\d|\brx ?\d{4}", name) or any(
         map(
             paste.has,
             (

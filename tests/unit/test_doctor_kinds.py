@@ -262,6 +262,45 @@ UNKNOWN = {
         "kind-memory",
         "Tiled",
     ),
+    "memory that is free": (
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 26.00 MiB. GPU 0 has a total capacity "
+        "of 23.99 GiB of which 21.48 GiB is free.",
+        "kind-memory",
+        "not full",
+    ),
+    "an end on an AMD GPU": (
+        "AMD RX 6700 XT\nProcess exited with code -1073741819",
+        "kind-crash",
+        "this Radeon",
+    ),
+    "a compiler's error in a sentence": (
+        "It says backend='inductor' raised: frobs",
+        "inductor-raised",
+        "torch.compile failed",
+    ),
+    "OpenCV over OpenCV": (
+        'File "/c/custom_nodes/frob/a.py", line 3\nimport cv2\nAttributeError: _ARRAY_API not found',
+        "opencv-twice",
+        "overwrite one another",
+    ),
+    "a computer that goes down": (
+        "During the second video my PC restarts",
+        "computer-went-down",
+        "power supply",
+    ),
+    "something that stands still": ("it is stuck at 0%", "stuck-said", "paging file"),
+    "memory that is not given back": (
+        "there is a memory leak since the update",
+        "memory-said",
+        "--cache-none",
+    ),
+    "nodes that are not there": ("all my nodes are red", "node-missing-said", "IMPORT FAILED"),
+    "a question how to install": (
+        "struggling to install sageattention for a week",
+        "install-asked",
+        "--plan",
+    ),
+    "a complaint": ("since yesterday it does not work", "complaint", "comfyui.log"),
     "an option": ("main.py: error: argument --port: invalid int value: 'x'", "kind-options", "--port"),
 }
 
