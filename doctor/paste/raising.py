@@ -8,10 +8,12 @@ from .paste import Paste, flowing
 
 _FATAL = flowing(
     r"Fatal Python error: (?:Aborted|Segmentation fault)|Windows fatal exception: [\w ]{3,40}"
-    r"|Segmentation fault|Exception Code: 0x\w{8}|0xC000(?:0005|0409|0374|001D)|SIGSEGV|SIGABRT|SIGILL"
+    r"|Segmentation fault|Exception Code: 0x\w{8}|0xC000(?:0005|0409|0374|001D)|SIG(?:SEGV|ABRT|ILL|BUS)"
     # The same numbers as a start file, a shell or a container tells them.
     r"|3221225477|3221226505|3221226356|3221225501|-1073741819|-1073740791|-1073740940|-1073741795"
     r"|\bAborted(?= \(core dumped\)|\n|$)|\(core dumped\)|exit(?:ed with)? code:? 13[249]\b"
+    # As systemd and those who start a child process tell it.
+    r"|status=\d{1,3}/(?:SEGV|ABRT|ILL|BUS)\b|(?:signal|exit code|returncode) -?(?:4|6|7|11)\b(?! ?%)"
 )
 _ON_STACK = re.compile(
     r"(sageattention|sageattn3?|flash_attn|xformers|libtriton|triton|comfy_kitchen|torch_hip|amdhip)"
@@ -31,6 +33,10 @@ def crashes(paste: Paste) -> Iterator[Crash]:
         "sigsegv",
         "sigabrt",
         "sigill",
+        "sigbus",
+        "status=",
+        "signal ",
+        "returncode",
         "aborted",
         "(core dumped)",
         "exit code",

@@ -268,6 +268,16 @@ UNKNOWN = {
         "kind-memory",
         "not full",
     ),
+    "a crash that systemd tells": (
+        "frob.service: Main process exited, code=dumped, status=11/SEGV",
+        "kind-crash",
+        "without an exception",
+    ),
+    "a crash of a child process": (
+        "the worker ended with returncode -11",
+        "kind-crash",
+        "without an exception",
+    ),
     "an end on an AMD GPU": (
         "AMD RX 6700 XT\nProcess exited with code -1073741819",
         "kind-crash",
