@@ -298,6 +298,11 @@ UNKNOWN = {
         "computer-went-down",
         "power supply",
     ),
+    "a traceback that was cut": (
+        'File "<frozen importlib._bootstrap>", line 4, in f\nFile "/c/custom_nodes/frob/a.py", line 3, in go',
+        "traceback-cut",
+        "is of frob",
+    ),
     "something that stands still": ("it is stuck at 0%", "stuck-said", "paging file"),
     "memory that is not given back": (
         "there is a memory leak since the update",
