@@ -182,6 +182,9 @@ def status(session: Session) -> dict:
         "version": environment.pack.version if environment else None,
         "environment": environment.as_data() if environment else None,
         "verdicts": stored.as_data() if stored else {},
+        "kernels": {
+            name: {"title": one.title, "capabilities": _served(one)} for name, one in kernels.items()
+        },
         "times": times(session),
         "checking": known.checking,
         "remarks": remarks,
@@ -190,6 +193,12 @@ def status(session: Session) -> dict:
         "notices": session.messages.notices(),
         "said": said([*_refusals(kernels.values()), *remarks]),
     }
+
+
+def _served(backend: Backend) -> list[str] | None:
+    """The compute capabilities that a kernel has code for, "8.9"; None where it is any."""
+    served = backend.capabilities
+    return None if served is None else [f"{major}.{minor}" for major, minor in sorted(served)]
 
 
 def _refusals(kernels: Iterable[Backend]) -> Iterator[Message]:

@@ -33,6 +33,24 @@ ATTENTION = Catalogue(
         "run-summary-less": "calls: {parts}; attention took about {seconds:.1f} s less",
         "own-calls-by-reason": "ComfyUI's own {calls:,} ({reasons})",
         "reason-calls": "{reason} {calls:,}",
+        # What would make such a run faster.
+        "advice-auto": (
+            "With kernel auto it would have been about {gain:.2f}x faster: {kernel} was measured here."
+        ),
+        "advice-auto-measures": "Set kernel to auto: it measures the kernels and takes the fastest.",
+        "advice-quality": (
+            "With quality {quality} it would have been about {gain:.2f}x faster: {kernel} was measured here."
+        ),
+        "advice-range": (
+            "The ranges of this node kept {calls:,} calls exact; without them it would have been about "
+            "{gain:.2f}x faster."
+        ),
+        "advice-device": "No call was on a GPU that SageKit has kernels for.",
+        "advice-unchecked": "Kernels are still being checked; the next run can take those that pass.",
+        "advice-attention": (
+            "Attention took {share:.0%} of this run, and no setting is known here that makes it faster; the "
+            "rest is for Patch Torch Compile."
+        ),
         "named-kernel-did-not-run": (
             "{kernel} did not run ({reasons:then}); ComfyUI's own attention ran instead"
         ),

@@ -220,9 +220,11 @@ def _settled(
     kwargs: dict[str, Any],
 ) -> tuple[Decided, Tensor | None]:
     session = patch.session
+    began = session.clock.perf_counter()
     with unrecorded():
         measured = CallBench(patch, plan, given, func, args, kwargs)
         settled, out = routes.settle(plan, patch.settings, session.kernels, session.times, measured)
+    patch.report.measured(session.clock.perf_counter() - began)
     if isinstance(settled, Routed):
         settled.proven = True
     patch.settled(settled)

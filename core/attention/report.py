@@ -14,6 +14,7 @@ from ...machine.reason import Reason
 from ..catalogue import ATTENTION
 from ..clock import Clock
 from ..messages import Messages, Place, Remark
+from . import gain
 from .plan import Decided, Routed
 from .routes import Times
 from .settings import AUTO, OFF, Settings
@@ -42,6 +43,7 @@ class Run:
         notes: What a user should know besides, by what it is about, "guard" or "dropped:a kernel".
         failed: It was cancelled or raised.
         cancelled: The former.
+        measuring: Seconds of it that went into measuring kernels.
     """
 
     settings: Settings
@@ -54,6 +56,7 @@ class Run:
     notes: dict[str, Message] = field(default_factory=dict)
     failed: bool = False
     cancelled: bool = False
+    measuring: float = 0.0
 
     @property
     def calls(self) -> int:
@@ -76,17 +79,12 @@ class Run:
 
     def seconds_saved(self) -> float | None:
         """What the host's own attention would have taken longer, by the times measured; None without any."""
-        timed = [
-            (plan.host_milliseconds - plan.milliseconds) * calls
-            for plan, calls in self.counts.items()
-            if isinstance(plan, Routed) and plan.milliseconds and plan.host_milliseconds
-        ]
-        return round(sum(timed) / 1000, 3) if timed else None
+        saved = gain.seconds_saved(self.counts)
+        return None if saved is None else round(saved, 3)
 
     def gain(self) -> float | None:
         """How many times as long the run would have taken with the host's own attention, by those times."""
-        saved = self.seconds_saved()
-        return None if saved is None or not self.seconds else (self.seconds + saved) / self.seconds
+        return gain.factor(self.counts, self.seconds or 0.0, self.measuring)
 
     @property
     def state(self) -> str:
@@ -103,11 +101,11 @@ class Run:
             # Off, a compiled graph is as without the node, and tells nobody of its calls.
             return ATTENTION("off") if self.settings.is_off else ATTENTION("not-reached")
         parts = self._calls_of_kernels()
-        gain = self.gain()
+        factor = self.gain()
         if others := sum(self.fallbacks().values()):
             parts.append(ATTENTION("own-calls", calls=others))
-        if gain and self.kernels():
-            parts.append(ATTENTION("gain", gain=gain))
+        if factor and self.kernels():
+            parts.append(ATTENTION("gain", gain=factor))
         return ATTENTION("run-line", parts=tuple(parts))
 
     def _broken_off(self) -> Message:
@@ -147,13 +145,16 @@ class Run:
             return ATTENTION("run-summary-less", parts=tuple(parts), seconds=saved)
         return ATTENTION("run-summary", parts=tuple(parts))
 
-    def as_data(self, times: Times) -> dict[str, Any]:
+    def as_data(self, times: Times, now: float) -> dict[str, Any]:
         """The run as JSON-ready values; fields are only ever added.
 
         Args:
             times: What is known of the kernels, those that did not run included.
+            now: Unix time, for a run that goes on.
         """
-        gain = self.gain()
+        factor = self.gain()
+        taken = self.seconds if self.seconds is not None else max(0.0, now - self.started)
+        speed = gain.as_data(self, taken, times)
         return {
             "id": self.number,
             "node_id": self.settings.node_id,
@@ -167,13 +168,14 @@ class Run:
             "kernels": self.kernels(),
             "fallbacks": self.fallbacks(),
             "seconds_saved": self.seconds_saved(),
-            "gain": round(gain, 3) if gain else None,
+            "gain": round(factor, 3) if factor else None,
+            "speed": speed,
             "line": self.line(),
             "summary": self.summary(),
             "notes": list(self.notes.values()),
             "warnings": [one.as_data() for one in self.warnings()],
             "classes": self._classes(times),
-            "said": said(self._all_said()),
+            "said": said((*self._all_said(), speed["advice"])),
         }
 
     def _all_said(self) -> Iterator[Message | Reason]:
@@ -259,7 +261,7 @@ class Runs:
 
     def data_of(self, run: Run) -> dict[str, Any]:
         """A run as JSON-ready values."""
-        return run.as_data(self._times)
+        return run.as_data(self._times, self._clock.time())
 
     def _tell(self, run: Run) -> None:
         """One log line for the run, and one for what is new among its notes."""
@@ -307,6 +309,12 @@ class Report:
         with self._lock:
             if self.open is not None:
                 self.open.notes[about] = text
+
+    def measured(self, seconds: float) -> None:
+        """Adds what measuring a class of calls took."""
+        with self._lock:
+            if self.open is not None:
+                self.open.measuring += seconds
 
     def end(self, failed: bool = False, cancelled: bool = False) -> None:
         """Closes the run that is open, if one is."""

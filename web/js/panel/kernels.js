@@ -16,7 +16,7 @@ const STATES = {
 };
 
 export function kernels() {
-  return section("kernels", write, () => JSON.stringify(state.status?.verdicts ?? null));
+  return section("kernels", write, () => JSON.stringify([state.status?.verdicts ?? null, state.status?.kernels ?? null]));
 }
 
 /** @param {any} body */
@@ -29,8 +29,28 @@ function write(body) {
 
 /** @param {string} gpu @param {Record<string, any>} found */
 function ofGpu(gpu, found) {
-  const rows = Object.entries(found).map(([kernel, verdict]) => row(gpu, kernel, verdict));
-  return make("div.gpu", {}, make("h4", {}, gpu ? say("onGpu", { gpu }) : say("withoutGpu")), rows);
+  /** @type {Record<string, any[]>} */
+  const groups = { here: [], missing: [], elsewhere: [] };
+  for (const [kernel, verdict] of Object.entries(found)) groups[groupOf(gpu, kernel, verdict)].push(row(gpu, kernel, verdict));
+  const folded = (/** @type {string} */ key, /** @type {any[]} */ rows) =>
+    rows.length > 0 && block(`${key} ${gpu}`, say(key, { count: rows.length }), () => rows, { "data-group": key });
+  return make(
+    "div.gpu",
+    {},
+    make("h4", {}, gpu ? say("onGpu", { gpu }) : say("withoutGpu")),
+    groups.here,
+    folded("kernelsMissing", groups.missing),
+    folded("kernelsElsewhere", groups.elsewhere),
+  );
+}
+
+/** Whether a kernel is of use here, could be installed, or has no code for this GPU. @param {string} gpu @param {string} kernel @param {any} verdict */
+function groupOf(gpu, kernel, verdict) {
+  if (verdict.state !== "refused") return "here";
+  const { capability } = (state.status?.environment?.gpus ?? []).find((/** @type {any} */ one) => one.name === gpu) ?? {};
+  const served = state.status?.kernels?.[kernel]?.capabilities;
+  if (capability && served && !served.includes(capability)) return "elsewhere";
+  return /(^|; )not-installed:/.test(verdict.detail) ? "missing" : "here";
 }
 
 /** @param {any} verdict */

@@ -10,7 +10,7 @@ const TOLD_ELSEWHERE = new Set(["torch"]);
 
 export function machine() {
   return section("machine", write, () => {
-    const { verdicts: _, times: __, notices: ___, ...shown } = state.status ?? {};
+    const { verdicts: _, times: __, notices: ___, kernels: ____, ...shown } = state.status ?? {};
     return JSON.stringify(shown);
   });
 }

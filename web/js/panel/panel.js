@@ -8,9 +8,11 @@ import { explain } from "./explain.js";
 import { ids } from "./ids.js";
 import { kernels } from "./kernels.js";
 import { machine } from "./machine.js";
+import { rememberScroll } from "./memory.js";
 import { plan } from "./plan.js";
 import { reportText } from "./report_text.js";
 import { runs } from "./runs.js";
+import { speed } from "./speed.js";
 import { times } from "./times.js";
 
 const POLL = 5000;
@@ -38,6 +40,7 @@ export function hidePanel() {
 function build(place) {
   const element = make("div.panel", { role: "region", "aria-label": "SageKit" });
   const panel = { place, element, end };
+  /** @type {(() => unknown)[]} */
   const stops = [onChange(() => view.update()), onWords(write)];
   let view = parts();
   let timer = 0;
@@ -88,6 +91,7 @@ function build(place) {
   element.addEventListener("sagekit-refresh", everything);
   place.replaceChildren(element);
   write();
+  stops.push(rememberScroll(element));
   refresh(true);
   return panel;
 }
@@ -112,7 +116,7 @@ function parts() {
   );
   const report = copyButton(() => reportText(state), say("copyReport"), { title: say("copyReportHint") });
   const header = make("header.header", {}, make("h2", {}, say("title"), " ", version), refresh, report);
-  const sections = [ids(), machine(), kernels(), times(), plan(), explain(), runs()];
+  const sections = [speed(), ids(), plan(), explain(), kernels(), machine(), times(), runs()];
   const element = make("div", {}, header, banner, sections.map((one) => one.element));
   return {
     element,

@@ -62,7 +62,15 @@ function runLines(run) {
   if (!run) return ["last run: none"];
   const heading = `last run: ${run.model}, kernel ${run.kernel}, quality ${run.quality}, ${run.seconds} s`;
   const notes = (run.notes ?? []).map((/** @type {string} */ note) => `note: ${note}`);
-  return [heading, run.summary || run.line, ...notes, ...(run.classes ?? []).map(classLine)];
+  return [heading, run.summary || run.line, ...speedLines(run.speed), ...notes, ...(run.classes ?? []).map(classLine)];
+}
+
+/** @param {any} speed */
+function speedLines(speed) {
+  if (!speed) return [];
+  const { gain, without, measuring, advice } = speed;
+  const told = typeof gain === "number" ? `${gain}x, ${without} s without SageKit, estimated` : "not measured";
+  return [`speed: ${told}, ${measuring} s of it measuring`, ...(advice ? [`advice: ${advice}`] : [])];
 }
 
 /** @param {any} one */

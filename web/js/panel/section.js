@@ -2,6 +2,7 @@
 // @ts-check
 import { make } from "../dom.js";
 import { locale, say } from "../words.js";
+import { isFolded, rememberFold } from "./memory.js";
 
 /**
  * @param {string} title key of its words
@@ -13,10 +14,11 @@ export function section(title, write, signature) {
   const body = make("div.body");
   const element = make(
     "details.section",
-    { open: true, "data-section": title },
+    { open: !isFolded(title), "data-section": title },
     make("summary", {}, heading),
     body,
   );
+  element.addEventListener("toggle", () => rememberFold(title, !element.open));
   let written = "";
   return {
     element,
