@@ -7,13 +7,14 @@ from support import base_directory, host, kernel_packages, server
 from support.kernel_packages import FAULTS
 
 PACKAGES = ("sageattention", "sageattn3", "flash_attn", "xformers", "xformers.ops")
+SETS_THE_END = "something at the end"
 # Beyond what the check was written for.
 UNFORESEEN = {
     "an error of its own": "class Odd(BaseException):\n    pass\n\n\nraise Odd('x')\n",
     "without an end": "def down():\n    down()\n\n\ndown()\n",
     "an error without words": "class E(Exception):\n    def __str__(self):\n        raise E\n\n\nraise E\n",
     "a module that answers anything": "def __getattr__(name):\n    raise RuntimeError(name)\n",
-    "something at the end": "import atexit, os\natexit.register(os._exit, 3)\n",
+    SETS_THE_END: "import atexit, os\natexit.register(os._exit, 3)\n",
     "other settings": "import sys\nsys.setrecursionlimit(10**6)\nsys.stdout = None\nraise OSError\n",
     "a thread that ends all": "import os, threading\nthreading.Timer(0.2, os.abort).start()\n",
     "noise": (
@@ -69,6 +70,8 @@ def test_comfyui_starts_whatever_is_installed_beside_it(attack, tmp_path, oldest
         code, log = server.start_and_end(folder, base, *flags, environment=environment)
         attack.tried("starts")
         where = f"start {number}: {faults} {flags}"
-        assert code == 0, f"{where}: ended with code {code}\n{log[-3000:]}"
+        # A sound package may have the process end as it likes, with us or without.
+        ends = {0, 3} if SETS_THE_END in faults.values() else {0}
+        assert code in ends, f"{where}: ended with code {code}\n{log[-3000:]}"
         assert "Import times for custom nodes" in log, f"{where}\n{log[-3000:]}"
         assert "IMPORT FAILED" not in log, f"{where}\n{log[-3000:]}"

@@ -148,4 +148,6 @@ def test_a_dynamic_model_that_cannot_be_loaded_otherwise_runs_uncompiled_and_say
     model.__class__, model.cached_patcher_init = Dynamic, None  # As another pack's loader makes one.
     assert torch.equal(sample(compile_model(model)), right)
     assert graphs() == before
-    assert "runs uncompiled: dynamic VRAM cannot be switched off for it (Cannot create" in said[-1]
+    assert (
+        "runs uncompiled: dynamic VRAM cannot be switched off for it (RuntimeError: Cannot create" in said[-1]
+    )

@@ -60,7 +60,7 @@ def accumulation():
 @pytest.fixture
 def compiled(attention):
     """compiled(function) -> it through the pack's inductor, and how many layers each graph had rewritten."""
-    from sagekit.core.compile import inductor, linear
+    from sagekit.core.compile import backend, linear
 
     taken, take_in = [], linear.take_in
 
@@ -71,7 +71,7 @@ def compiled(attention):
     torch._dynamo.reset()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(linear, "take_in", counted)
-        yield lambda function: (torch.compile(function, backend=inductor.inductor), taken)
+        yield lambda function: (torch.compile(function, backend=backend.inductor), taken)
     torch._dynamo.reset()
 
 
