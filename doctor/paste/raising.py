@@ -62,7 +62,8 @@ _REPORTED = flowing(
 _DURING = flowing(r"!!! Exception during processing ?!!![ ]?(?P<type>)(?P<message>[^\n]{1,400})")
 # A terminal or a mail may have broken a path anywhere.
 _FRAME = flowing(
-    r'^File "(?P<path>[^"]{1,400})", ?line \d{1,8}(?:,? in (?P<function>[\w.<>]{1,100}))?', re.MULTILINE
+    r'^File "(?P<path>[^"]{1,400})", ?l\s?i\s?n\s?e ?\d{1,8}(?:,? in (?P<function>[\w.<>]{1,100}))?',
+    re.MULTILINE,
 )
 # So much of a traceback can stand before or after its message.
 _TRACEBACK = 6_000
