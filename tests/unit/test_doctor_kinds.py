@@ -303,6 +303,17 @@ UNKNOWN = {
         "traceback-cut",
         "is of frob",
     ),
+    "an answer that is no JSON": (
+        "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
+        "json-not-json",
+        "half a download",
+    ),
+    "a page without its server": ("TypeError: Failed to fetch", "server-gone", "comfyui.log"),
+    "a LoRA of another shape": (
+        "ERROR lora frob.weight shape '[9216, 3072]' is invalid for input of size 125",
+        "lora-left-out",
+        "this very model",
+    ),
     "something that stands still": ("it is stuck at 0%", "stuck-said", "paging file"),
     "memory that is not given back": (
         "there is a memory leak since the update",
