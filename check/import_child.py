@@ -32,13 +32,16 @@ def _import(package: str) -> None:
     """The modules that ComfyUI imports; what it takes of them may be missing, which it can live with."""
     wanted = HOST_IMPORTS[package]
     before = set(threading.enumerate())
-    for module in wanted.modules:
-        importlib.import_module(module)
-    for name in wanted.names:
-        getattr(sys.modules[package], name, None)
-    end = time.monotonic() + SETTLE
-    for thread in set(threading.enumerate()) - before:
-        thread.join(max(0.0, end - time.monotonic()))
+    try:
+        for module in wanted.modules:
+            importlib.import_module(module)
+        for name in wanted.names:
+            getattr(sys.modules[package], name, None)
+    finally:
+        # One that raises may have started threads before it did; ComfyUI would live with what it raises.
+        end = time.monotonic() + SETTLE
+        for thread in set(threading.enumerate()) - before:
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 def _error(act: Callable[[], object]) -> str:

@@ -64,6 +64,14 @@ def test_a_thread_that_crashes_soon_after_the_import_is_seen_to(packages, tmp_pa
     assert found["flash_attn"].state == OK
 
 
+def test_so_it_is_where_the_import_itself_only_raises(packages, tmp_path):
+    packages({"sageattention": "nothing"})
+    source = IN_A_THREAD.format(1, True) + 'raise ImportError("a part is missing")\n'
+    (tmp_path / "sageattention" / "__init__.py").write_text(source)
+    found, _ = imports.check(["sageattention"])
+    assert found["sageattention"].state == CRASHED
+
+
 def test_a_thread_that_stays_is_not_waited_for_without_end(packages, tmp_path):
     packages({"sageattention": "nothing"})
     (tmp_path / "sageattention" / "__init__.py").write_text(IN_A_THREAD.format(3600, True))
