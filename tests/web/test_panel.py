@@ -69,6 +69,8 @@ def test_every_kernel_is_there_with_its_verdict_and_its_reason(panel):
     # Those that could be installed, and those for other GPUs, come last.
     folded = ("flash4", "sage3-fp4")
     verdicts = {name: found[name] for name in [*(one for one in found if one not in folded), *folded]}
+    # What is folded is written as it opens, in an event after the click.
+    rows.nth(len(verdicts) - 1).wait_for()
     states = [row.get_attribute("data-state") for row in rows.all()]
     assert states == [one["state"] for one in verdicts.values()]
     assert "error 0.28 at 77 keys" in rows.nth(2).inner_text()
