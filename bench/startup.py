@@ -4,7 +4,8 @@
 
 Each reading is a process of its own. The hook is timed as ComfyUI runs it, after folder_paths and the
 command line are loaded and before torch; the import after the host's own nodes are loaded, as ComfyUI's
-"import times" line has it, both with their bytecode kept as Python does by itself. Budgets: 50 ms and 300 ms, with no kernel package loaded by either.
+"import times" line has it; both with their bytecode kept, as Python does by itself. Budgets: 50 ms and
+300 ms, with no kernel package loaded by either.
 """
 
 import argparse
