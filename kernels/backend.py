@@ -51,6 +51,7 @@ class Backend:
     Attributes:
         name: ``family-QK-PV``, as in the node's list and in every report; never changes.
         title: One line for people.
+        shown_as: What people call its family, in as few words as fit on a node; "" for its name.
         load: Imports the kernel and returns it. Raises whatever the import raises.
         tolerance: Largest relative L2 error (NRMSE) against float32 attention that still counts as
             working, at any call it takes. Measured on normal data over the check's cases and rounded up;
@@ -84,6 +85,7 @@ class Backend:
     imports: tuple[str, ...] = ()
     of_torch: bool = False
     may_raise: bool = False
+    shown_as: str = ""
     hard_data: bool = True
     kind: Kind = QUANTISED
     also_called: tuple[str, ...] = ()

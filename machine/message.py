@@ -8,7 +8,7 @@ fixes, steps, findings, mismatches and limits), for what the kernel check found 
 those that refuse), and for versions as ``Package.shown`` spells them.
 
 A template names its values in braces, with the format of a number where it is one: "{calls:,}", "{part:.1%}".
-A value that is a list is joined with commas, or as its format says: "or", "and", "bar", "then".
+A value that is a list is joined with commas, or as its format says: "or", "and", "dot", "then".
 """
 
 import string
@@ -19,7 +19,7 @@ from .reason import Reason
 
 Value = Union[str, int, float, "Message", tuple["Value", ...]]
 
-_JOINTS = {"": ", ", "bar": " | ", "then": "; "}
+_JOINTS = {"": ", ", "dot": " · ", "then": "; "}
 _WORDS = ("or", "and")
 
 

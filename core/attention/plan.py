@@ -68,12 +68,14 @@ class Routed(_ForAClass):
         proven: The kernel has run once for this class.
         milliseconds: What a call takes, where it was measured.
         host_milliseconds: The same with ComfyUI's own attention.
+        shown_as: What people call it; "" for its name.
         error: Relative L2 error against float32 on the class's first call in this model.
     """
 
     name: str
     kernel: Kernel
     call: Call
+    shown_as: str = ""
     quantised: bool = False
     proven: bool = False
     milliseconds: float | None = None

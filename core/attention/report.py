@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 KEPT_RUNS = 20
 KEPT_CLASSES = 64
+# Two runs alike differ by as much.
+NO_GAIN = 0.01
 
 # What a note is about, where that is told apart.
 NAMED, GUARD, DROPPED, NO_BLOCKS, NOT_REACHED = "named-kernel", "guard", "dropped", "no-blocks", "not-reached"
@@ -94,19 +96,30 @@ class Run:
         return "cancelled" if self.cancelled else "failed" if self.failed else "done"
 
     def line(self) -> Message:
-        """The run in a few words: "sage2-int8-fp8 1,140 | sdpa-cudnn 60 | 1.25x", or how far it came."""
+        """The run in a few words: "1.25x faster · Sage 900, cuDNN 60", or how far it came."""
         if self.failed:
             return self._broken_off()
         if not self.counts:
             # Off, a compiled graph is as without the node, and tells nobody of its calls.
             return ATTENTION("off") if self.settings.is_off else ATTENTION("not-reached")
-        parts = self._calls_of_kernels()
-        factor = self.gain()
+        by_short_name = self._tally(
+            lambda plan: (plan.shown_as or plan.name) if isinstance(plan, Routed) else ""
+        )
+        calls = [ATTENTION("kernel-calls", kernel=name, calls=count) for name, count in by_short_name.items()]
         if others := sum(self.fallbacks().values()):
-            parts.append(ATTENTION("own-calls", calls=others))
-        if factor and self.kernels():
-            parts.append(ATTENTION("gain", gain=factor))
+            calls.append(ATTENTION("own-calls", calls=others))
+        parts = [*self._gained(), ATTENTION("calls-by-kernel", calls=tuple(calls))]
         return ATTENTION("run-line", parts=tuple(parts))
+
+    def _gained(self) -> Iterator[Message]:
+        """What the run gained, where that is known."""
+        factor = self.gain()
+        if not factor or not self.kernels():
+            return
+        if abs(factor - 1) < NO_GAIN:
+            yield ATTENTION("no-gain")
+        else:
+            yield ATTENTION("gain", gain=factor) if factor > 1 else ATTENTION("loss", gain=factor)
 
     def _broken_off(self) -> Message:
         """How far a run came that was cancelled or raised."""

@@ -239,6 +239,7 @@ def _routed(plan: Undecided, backend: Backend, kernel: Kernel) -> Routed:
         name=backend.name,
         kernel=kernel,
         call=plan.call,
+        shown_as=backend.shown_as,
         quantised=not backend.exact,
         exact=plan.exact,
         key=plan.key,

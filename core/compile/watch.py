@@ -147,7 +147,7 @@ class Watch:
         return max(0, _counters()[0] - self._before[0])
 
     def line(self) -> Message:
-        """The run in a few words: "40 blocks compiled | 2 graphs, 38 s"."""
+        """The run in a few words: "40 blocks compiled · 2 graphs, 38 s"."""
         if not self._what:
             return COMPILE("not-compiled")
         if not self.graphs():

@@ -36,6 +36,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     return (
         backend(
             name="flash2",
+            shown_as="Flash 2",
             title="FlashAttention 2 package, exact",
             load=_load("flash_attn"),
             machine=missing(packages, "flash-attn"),
@@ -44,6 +45,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
         ),
         backend(
             name="flash3",
+            shown_as="Flash 3",
             title="FlashAttention 3 package for Hopper, exact",
             load=_load("fa3_fwd_interface" if forward_alone else "flash_attn_interface"),
             machine=missing(packages, "flash-attn-3|fa3-fwd"),
@@ -53,6 +55,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
         ),
         backend(
             name="flash4",
+            shown_as="Flash 4",
             title="FlashAttention 4 package for Hopper and Blackwell, exact",
             load=_load("flash_attn.cute"),
             machine=missing(packages, "flash-attn-4"),

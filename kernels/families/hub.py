@@ -34,7 +34,8 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     found = packages.get(HUB_SAGE)
     found = found if isinstance(found, HubKernel) else None
     machine = (*missing(packages, "kernels", "triton|triton-windows"), *_not_downloaded(found))
-    return tuple(_on(found, machine, backend) for backend in _kernels(found or HubKernel("")))
+    every = (replace(one, shown_as="Sage") for one in _kernels(found or HubKernel("")))
+    return tuple(_on(found, machine, backend) for backend in every)
 
 
 def _not_downloaded(found: HubKernel | None) -> Iterator[Reason]:

@@ -33,6 +33,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     return (
         Backend(
             name="kitchen-int8",
+            shown_as="Kitchen",
             title="Comfy Kitchen: INT8 QK, INT8 PV",
             load=_load,
             machine=missing(packages, "comfy-kitchen"),

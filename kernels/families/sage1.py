@@ -34,6 +34,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     return (
         Backend(
             name="sage1-int8-fp16",
+            shown_as="Sage",
             title="SageAttention 1 (Triton): INT8 QK, FP16 PV",
             load=_load,
             machine=machine,

@@ -52,7 +52,7 @@ def _on(package: Package | None, machine: tuple[Reason, ...], backend: Backend, 
         machine += (REASONS("module", module=lacking, built=_listed(package)),)
     limit = min((package.head_dim_limit if package else None) or 128, max(backend.head_dims))
     imports = ("sageattention._fused", f"sageattention.{module}") if module else ()
-    return replace(backend, machine=machine, imports=imports, head_dims=range(1, limit + 1))
+    return replace(backend, machine=machine, imports=imports, head_dims=range(1, limit + 1), shown_as="Sage")
 
 
 def _listed(package: Package) -> str:

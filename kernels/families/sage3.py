@@ -28,6 +28,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     """With one mean of q per block of 128 rows, and with one per head."""
     backend = partial(
         Backend,
+        shown_as="Sage 3",
         machine=missing(packages, "sageattn3", "triton|triton-windows"),
         # The authors' own figure, cosine similarity 0.9955, is a relative error of 0.095
         # (SageAttention3, arXiv 2505.11594, table of attention accuracy). Not measured here.

@@ -88,6 +88,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     return (
         backend(
             name="sdpa-flash",
+            shown_as="Flash",
             title="PyTorch's FlashAttention 2 kernel, exact",
             load=_load_flash,
             capabilities=_SINCE_AMPERE,
@@ -96,6 +97,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
         ),
         backend(
             name="sdpa-cudnn",
+            shown_as="cuDNN",
             title="cuDNN's attention kernel, exact",
             load=_load_cudnn,
             capabilities=_SINCE_AMPERE,
@@ -104,6 +106,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
         ),
         backend(
             name="sdpa-efficient",
+            shown_as="PyTorch",
             title="PyTorch's memory-efficient kernel, exact",
             load=_load_efficient,
             capabilities=VOLTA | TURING | _SINCE_AMPERE,

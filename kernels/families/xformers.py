@@ -24,6 +24,7 @@ def _declare(packages: Installed) -> tuple[Backend, ...]:
     return (
         Backend(
             name="xformers",
+            shown_as="xFormers",
             title="xformers memory-efficient attention, exact",
             load=_load,
             machine=missing(packages, "xformers"),

@@ -45,7 +45,9 @@ def test_files_of_the_pack_that_a_page_names_exist(page):
 
 
 def test_each_promise_names_its_tests():
-    text, _, tried = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8").partition("\n## What was tried")
+    text, _, tried = (
+        (ROOT / "docs" / "promises.md").read_text(encoding="utf-8").partition("\n## What was tried")
+    )
     assert re.search(r"`(tests/\w+/)`", tried)
     rows = re.findall(r"^\| (?!promise|---)(.+) \| (.+) \|$", text, re.M)
     assert len(rows) > 20

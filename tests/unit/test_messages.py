@@ -42,7 +42,7 @@ def placeholders(template: str | tuple[str, str]) -> set[str]:
 TEMPLATES = [(name, code, text) for name, one in catalogues().items() for code, text in one.templates.items()]
 TEXT = Catalogue(
     {
-        "made": "{count:,} of {share:.1%} in {names:or} {others:and} {plain} {bars:bar} {then:then}",
+        "made": "{count:,} of {share:.1%} in {names:or} {others:and} {plain} {bars:dot} {then:then}",
         "inner": "{what}",
     }
 )
@@ -61,7 +61,7 @@ def test_a_message_is_its_english_text_and_keeps_code_and_values():
         bars=("h", "i"),
         then=("j", "k"),
     )
-    assert made == "1,140 of 25.0% in a, b or c d and e f, g h | i j; k"
+    assert made == "1,140 of 25.0% in a, b or c d and e f, g h · i j; k"
     data = json.loads(json.dumps(made.as_data()))
     assert (data["text"], data["code"], data["values"]["count"]) == (made, "made", 1140)
     assert data["values"]["names"] == ["a", {"text": "b", "code": "inner", "values": {"what": "b"}}, "c"]
@@ -211,7 +211,7 @@ def texts(language: str) -> dict[str, str]:
 
 def sample(form: str) -> object:
     """A value that a placeholder of this format may have."""
-    if form in ("or", "and", "bar", "then"):
+    if form in ("or", "and", "dot", "then"):
         return ("first", "second")
     return 1140.25 if form else "value"
 

@@ -13,6 +13,7 @@ from sagekit.core.attention.plan import OnHost, Routed
 from sagekit.core.attention.settings import Settings
 from sagekit.kernels.backend import Kernel
 from sagekit.kernels.call import Call
+from sagekit.kernels.families import backends
 from sagekit.machine.reason import Reason
 
 CALL = Call(1, 40, 40, 32760, 32760, 128, "bfloat16", "cuda", (9, 0))
@@ -72,23 +73,39 @@ def test_the_node_hears_the_summary_and_the_reasons(session, sampled):
     sampled(Settings("auto"), KERNEL)
     (message,) = heard
     assert message.node_id == "7" and not message.busy and message.warnings == ()
-    assert message.line == "sage2-int8-fp8-sm90 1 | ComfyUI 1"
+    assert message.line == "sage2-int8-fp8-sm90 1, ComfyUI 1"
     assert message.text == "calls: sage2-int8-fp8-sm90 1, ComfyUI's own 1 (short 1)"
     assert message.run == session.runs.ended()[-2]["id"]
 
 
-def test_the_line_ends_with_the_gain_where_times_are_known(session):
-    timed = Routed(
-        name="sdpa-cudnn", kernel=Kernel(None), call=CALL, milliseconds=100.0, host_milliseconds=350.0
-    )
+def timed(name, shown_as, host=350.0):
+    facts = {"kernel": Kernel(None), "call": CALL, "milliseconds": 100.0, "host_milliseconds": host}
+    return Routed(name=name, shown_as=shown_as, **facts)
+
+
+@pytest.mark.parametrize(
+    ("host", "gain", "words"),
+    [(350.0, 1.25, "1.25x faster"), (100.0, 1.0, "no gain"), (50.0, 0.95, "slower: 0.95x")],
+)
+def test_the_line_begins_with_the_gain_where_times_are_known(host, gain, words, session):
     one = report.Report(Settings("auto", node_id="7"), session.runs)
     one.begin("WAN21")
-    one.open.started -= 1.0
-    one.count(timed)
+    one.open.started = session.clock.time() - 1.0
+    one.count(timed("sdpa-cudnn", "cuDNN", host))
     one.end()
     (run,) = session.runs.ended()
-    assert (run["seconds_saved"], run["gain"]) == (0.25, pytest.approx(1.25, abs=0.01))
-    assert run["line"] == "sdpa-cudnn 1 | 1.25x"
+    assert run["gain"] == pytest.approx(gain, abs=0.01)
+    assert run["line"] == f"{words} · cuDNN 1"
+
+
+def test_kernels_of_one_family_are_one_number_and_a_call_nobody_timed_claims_no_gain(session, sampled):
+    by_hand = [Routed(name=f"sage2-{one}", shown_as="Sage", kernel=Kernel(None), call=CALL) for one in "ab"]
+    sampled(Settings("auto", node_id="7"), *by_hand, *by_hand, SHORT)
+    assert session.messages.shown()[0]["line"] == "Sage 4, ComfyUI 1"
+
+
+def test_every_kernel_that_the_pack_brings_has_a_short_name():
+    assert {name: one.shown_as for name, one in backends().items() if not 0 < len(one.shown_as) <= 8} == {}
 
 
 def test_a_warning_says_what_it_is_about(session, sampled):

@@ -31,7 +31,7 @@ def texts(language: str) -> Catalogue:
 
 def sample(form: str) -> object:
     """A value that Python and the browser write alike."""
-    if form in ("bar", "then"):
+    if form in ("dot", "then"):
         return ("first", "second")
     return ("first",) if form in ("or", "and") else 0.75 if form else "value"
 

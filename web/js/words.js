@@ -104,7 +104,7 @@ function shown(value, format) {
   return value !== null && typeof value === "object" ? sentence(value) : String(value);
 }
 
-const JOINTS = /** @type {Record<string, string>} */ ({ bar: " | ", then: "; " });
+const JOINTS = /** @type {Record<string, string>} */ ({ dot: " · ", then: "; " });
 const LISTS = /** @type {Record<string, "disjunction" | "conjunction">} */ ({ or: "disjunction", and: "conjunction" });
 
 /** @param {string[]} texts @param {string} format */
