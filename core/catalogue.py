@@ -27,6 +27,8 @@ ATTENTION = Catalogue(
         "run-cancelled-after": "cancelled after {calls:,} calls",
         "run-line": "{parts:dot}",
         "calls-by-kernel": "{calls}",
+        "step": "step {step}/{steps}",
+        "step-gain": "step {step}/{steps} · {gain:.2f}x so far",
         "kernel-calls": "{kernel} {calls:,}",
         "own-calls": "ComfyUI {calls:,}",
         "gain": "{gain:.2f}x faster",

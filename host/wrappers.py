@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+# Where the callback for each step stands among the arguments of a sampling (comfy/samplers.py, outer_sample).
+_CALLBACK = 5
+
 
 def clear(model: Any, key: str) -> None:
     """Takes off the MODEL what is there under the key around sampling and forward."""
@@ -61,6 +64,25 @@ def around_forward_of(patcher: Any, key: str) -> list[Callable[..., Any]]:
 def sampled(executor: Any) -> Any:
     """The MODEL that the guider samples around whose run a wrapper was called."""
     return executor.class_obj.model_patcher
+
+
+def with_steps_told(
+    args: tuple[Any, ...], kwargs: dict[str, Any], told: Callable[[int, int], None]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a sampling with ``told(steps done, of how many)`` called after each of its steps.
+
+    Whoever heard of the steps before goes on hearing of them.
+    """
+    by_position = len(args) > _CALLBACK
+    before = args[_CALLBACK] if by_position else kwargs.get("callback")
+
+    def callback(step: int, denoised: Any, x: Any, total: int) -> Any:
+        told(step + 1, total)
+        return before(step, denoised, x, total) if before is not None else None
+
+    if by_position:
+        return (*args[:_CALLBACK], callback, *args[_CALLBACK + 1 :]), kwargs
+    return args, {**kwargs, "callback": callback}
 
 
 def options_of_sampling(executor: Any) -> dict[str, Any]:

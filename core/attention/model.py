@@ -96,6 +96,7 @@ def _around_sampling(patch: Patch) -> Callable[..., Any]:
         _begin(patch, wrappers.sampled(executor))
         patch.samplings += 1
         failed = cancelled = False
+        args, kwargs = wrappers.with_steps_told(args, kwargs, patch.report.step)
         try:
             return executor(*args, **kwargs)
         except BaseException as error:

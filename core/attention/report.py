@@ -25,6 +25,8 @@ KEPT_RUNS = 20
 KEPT_CLASSES = 64
 # Two runs alike differ by as much.
 NO_GAIN = 0.01
+# So often at most is a step told.
+STEP_SECONDS = 0.5
 
 # What a note is about, where that is told apart.
 NAMED, GUARD, DROPPED, NO_BLOCKS, NOT_REACHED = "named-kernel", "guard", "dropped", "no-blocks", "not-reached"
@@ -236,6 +238,7 @@ class Runs:
         self._messages, self._times, self._clock = messages, times, clock
         self._numbers = itertools.count(1)
         self._under_way: dict[int, Run] = {}
+        self._told: dict[int, float] = {}
         self.kept: deque[Run] = deque(maxlen=KEPT_RUNS)
         self.listeners: list[Callable[[Run], None]] = []
 
@@ -275,6 +278,19 @@ class Runs:
     def data_of(self, run: Run) -> dict[str, Any]:
         """A run as JSON-ready values."""
         return run.as_data(self._times, self._clock.time())
+
+    def tell_step(self, run: Run, done: int, of: int) -> None:
+        """Shows a step of a run on its node; steps that take no time to speak of are not told one by one."""
+        now = self._clock.monotonic()
+        if done < of and now - self._told.get(run.number, -STEP_SECONDS) < STEP_SECONDS:
+            return
+        self._told = {run.number: now}
+        seconds = self._clock.time() - run.started
+        factor = gain.factor(run.counts.copy(), seconds, run.measuring)
+        line = ATTENTION("step", step=done, steps=of)
+        if factor is not None:
+            line = ATTENTION("step-gain", step=done, steps=of, gain=factor)
+        self._messages.say(run.settings.node_id, line, busy=True, run=run.number)
 
     def _tell(self, run: Run) -> None:
         """One log line for the run, and one for what is new among its notes."""
@@ -328,6 +344,13 @@ class Report:
         with self._lock:
             if self.open is not None:
                 self.open.measuring += seconds
+
+    def step(self, done: int, of: int) -> None:
+        """Shows on the node how far the run is, and what it has gained so far where that is known."""
+        with self._lock:
+            run = self.open
+        if run is not None:
+            self._runs.tell_step(run, done, of)
 
     def end(self, failed: bool = False, cancelled: bool = False) -> None:
         """Closes the run that is open, if one is."""

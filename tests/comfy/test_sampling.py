@@ -159,3 +159,24 @@ def test_a_node_that_replaces_our_override_leaves_patch_not_reached(wan, patch_m
     patched.model_options["transformer_options"]["optimized_attention_override"] = replaced
     sample(patched)
     assert "patch not reached" in session.runs.ended()[0]["summary"]
+
+
+def test_every_step_is_told_on_the_node_and_to_who_heard_of_it_before(wan, patch_model, session, monkeypatch):
+    from comfy.samplers import CFGGuider
+    from sagekit.core.attention import report
+
+    monkeypatch.setattr(report, "STEP_SECONDS", 0.0)
+    heard, theirs = [], []
+    session.messages.listeners.append(lambda new: heard.append(str(new.line).partition(" ·")[0]))
+    sampled = CFGGuider.sample
+
+    def with_callback(self, *args, **kwargs):
+        kwargs["callback"] = lambda step, denoised, x, total: theirs.append((step, total))
+        return sampled(
+            self, *args[:5], **{name: kwargs[name] for name in ("callback", "seed") if name in kwargs}
+        )
+
+    monkeypatch.setattr(CFGGuider, "sample", with_callback)
+    sample(patch_model(wan, Settings("right", node_id="7")))
+    assert heard[-STEPS - 1 : -1] == [f"step {one}/{STEPS}" for one in range(1, STEPS + 1)]
+    assert theirs == [(one, STEPS) for one in range(STEPS)]

@@ -98,6 +98,20 @@ def test_the_line_begins_with_the_gain_where_times_are_known(host, gain, words, 
     assert run["line"] == f"{words} · cuDNN 1"
 
 
+def test_a_step_is_told_with_the_gain_so_far_where_it_is_known_and_a_quick_one_not(session):
+    one = report.Report(Settings("auto", node_id="7"), session.runs)
+    heard = []
+    session.messages.listeners.append(lambda new: heard.append((str(new.line).partition("·")[0], new.busy)))
+    one.begin("WAN21")
+    for step in range(1, 5):
+        one.step(step, 4)
+    assert heard == [("step 1/4", True), ("step 4/4", True)]
+    one.open.started = session.clock.time() - 1.0
+    one.count(timed("sdpa-cudnn", "cuDNN"))
+    one.step(4, 4)
+    assert session.messages.shown()[0]["line"] == "step 4/4 · 1.25x so far"
+
+
 def test_kernels_of_one_family_are_one_number_and_a_call_nobody_timed_claims_no_gain(session, sampled):
     by_hand = [Routed(name=f"sage2-{one}", shown_as="Sage", kernel=Kernel(None), call=CALL) for one in "ab"]
     sampled(Settings("auto", node_id="7"), *by_hand, *by_hand, SHORT)
