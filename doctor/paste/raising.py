@@ -14,9 +14,12 @@ _FATAL = flowing(
     r"|\bAborted(?= \(core dumped\)|\n|$)|\(core dumped\)|exit(?:ed with)? code:? 13[249]\b"
     # As systemd and those who start a child process tell it.
     r"|status=\d{1,3}/(?:SEGV|ABRT|ILL|BUS)\b|(?:signal|exit code|returncode) -?(?:4|6|7|11)\b(?! ?%)"
+    # The stack alone, where its first line was not copied.
+    r"|^Stack \(most recent call first\)",
+    re.MULTILINE,
 )
 _ON_STACK = re.compile(
-    r"(sageattention|sageattn3?|flash_attn|xformers|libtriton|triton|comfy_kitchen|torch_hip|amdhip)"
+    r"(sageattention|sageattn3?|attention_sage|flash_attn|xformers|libtriton|triton|comfy_kitchen|torch_hip|amdhip)"
 )
 
 
@@ -41,6 +44,7 @@ def crashes(paste: Paste) -> Iterator[Crash]:
         "(core dumped)",
         "exit code",
         "exited with code",
+        "stack (most recent call first)",
     )
     for place, match in paste.matches(words, _FATAL):
         stack = paste.text[place : place + 3_000]
