@@ -1,4 +1,4 @@
-"""Every sentence of this room that has a code: the notices of a start."""
+"""Every sentence of this room that has a code: the notices of a start, and what its log says."""
 
 from ..machine.message import Catalogue
 
@@ -20,5 +20,46 @@ NOTICES = Catalogue(
             "A workflow saved with the other id needs this one: with the workflow open, press "
             '"Use SageKit\'s nodes" in the SageKit panel. In an API prompt, write {instead}.'
         ),
+    }
+)
+
+# Read in the log of ComfyUI's start alone, before there is a page.
+STARTUP = Catalogue(
+    {
+        "line-of-sagekit": "SageKit: {text}",
+        "importing-apart": "importing {packages} in a process of its own before ComfyUI does",
+        "importing-apart-again": "importing {packages} again in a process of its own before ComfyUI does",
+        "checking-flag": "checking the kernel behind {flag} once (at most {limit:.0f} s)",
+        # What does not work, and what becomes of it.
+        "flag-does-not-work": "{flag} asks for a kernel that does not work here. {now}.",
+        "flag-does-not-work-short": "{flag} asks for a kernel that does not work here: {verdict}",
+        "starts-with-pytorch": "ComfyUI starts with PyTorch's attention instead",
+        "flag-left-on": "SAGEKIT_STARTUP=report: it is left on, and ComfyUI may stop or answer wrongly",
+        "no-import": "the package {package} cannot be imported here. {now}",
+        "no-import-of-flag": "the package {package}, which {flag} asks for, cannot be imported here. {now}",
+        "no-import-short": "the package {package} cannot be imported here: {verdict}",
+        "kept-out-of-start": "It is kept out of this start: whatever imports it finds it not installed.",
+        "kept-out-of-start-of-flag": (
+            "It is kept out of this start: whatever imports it finds it not installed, and ComfyUI starts "
+            "with PyTorch's attention instead."
+        ),
+        "package-let-in": "SAGEKIT_STARTUP=report: it is let in, and ComfyUI may stop.",
+        "no-more-is-known": "{text} (no more is known: {error})",
+        # Why, and what to do.
+        "what-is-wrong": "what is wrong: {verdict}",
+        "startup-cause": "cause: {cause}",
+        "startup-fix": "fix: {fix}",
+        "install-for-this-machine": "install {package} for this Python, PyTorch and GPU, or {otherwise}",
+        "reinstall-for-this-machine": "reinstall {package} for this Python, PyTorch and GPU, or {otherwise}",
+        "leave-flag-away": "leave {flag} away",
+        "remove-package": "remove it:  {command}",
+        "node-needs-no-flag": (
+            "The node Patch Sage Attention needs no flag, and sends a kernel only the calls it can do."
+        ),
+        "hung-too-often": (
+            "It has hung {times} times and is not tried again until something is installed anew."
+        ),
+        "tried-again": "It is tried again at the next start. SAGEKIT_STARTUP=off lets it in untried.",
+        "whole-picture": "The whole picture:  {command}",
     }
 )

@@ -18,8 +18,10 @@ from ..check.verdicts import NOT_IMPORTABLE, Verdict
 from ..kernels.backend import Backend
 from ..kernels.launch_flags import checked, declare, spelled
 from ..machine import Environment
+from ..machine.message import Message
 from ..machine.printable import printable, words
 from . import startup_text
+from .catalogue import STARTUP
 from .import_guard import Guard
 
 LIMIT = 90.0
@@ -74,7 +76,7 @@ def look(
     flags, packages = tuple(flags), tuple(packages)
     stored, remarks = check.load(file, environment)
     for remark in remarks:
-        say(f"SageKit: {remark}")
+        say(STARTUP("line-of-sagekit", text=remark))
     key = f"{check.LAUNCH} {_where(device, visible, environment)}"
     relied_on = {name for name in packages if not is_guarded or HOST_IMPORTS[name].flag in flags}
     imported = _imported(packages, relied_on, stored.of(IMPORTS), say, try_imports)
@@ -84,7 +86,7 @@ def look(
     # Written where something changed, too: else every start would say so again.
     kept = stored.with_verdicts(IMPORTS, imported).with_verdicts(key, known)
     if (remarks or kept != stored) and (trouble := verdicts.write(file, kept)):
-        say(f"SageKit: {trouble}")
+        say(STARTUP("line-of-sagekit", text=trouble))
     by_flag = {HOST_IMPORTS[name].flag: one for name, one in broken.items()}
     found = {flag: by_flag.get(flag) or known.get(FLAGS.get(flag, "")) for flag in flags}
     not_good = {flag: one for flag, one in found.items() if one and not one.is_good}
@@ -115,12 +117,13 @@ def _imported(
     unsettled = [name for name in packages if name not in settled]
     if not unsettled:
         return settled
-    again = " again" if any(name in before for name in unsettled) else ""
-    say(f"SageKit: importing {', '.join(unsettled)}{again} in a process of its own before ComfyUI does")
+    again = any(name in before for name in unsettled)
+    importing = STARTUP("importing-apart-again" if again else "importing-apart", packages=tuple(unsettled))
+    say(STARTUP("line-of-sagekit", text=importing))
     hung = {name: one.cases for name, one in before.items() if one.state == verdicts.TIMED_OUT}
     found, remark = try_imports(unsettled, lambda name: hung.get(name, 0))
     if remark:
-        say(f"SageKit: {remark}")
+        say(STARTUP("line-of-sagekit", text=remark))
     return settled | found
 
 
@@ -142,7 +145,8 @@ def _tried(
             continue
         # The package imports by now: what failed to import then says nothing any more.
         if name not in known or known[name].state == NOT_IMPORTABLE:
-            say(f"SageKit: checking the kernel behind {spelled(flag)} once (at most {LIMIT:.0f} s)")
+            checking = STARTUP("checking-flag", flag=spelled(flag), limit=LIMIT)
+            say(STARTUP("line-of-sagekit", text=checking))
             known[name] = probe(entries[name], device)
     return known
 
@@ -227,20 +231,21 @@ class Start:
     def _say_of_package(self, name: str, verdict: Verdict, asked: bool) -> None:
         _say(
             lambda: startup_text.of_package(name, verdict, self._environment, self._pack, asked, self._acts),
-            f"SageKit: the package {name} cannot be imported here: {verdict}",
+            STARTUP("no-import-short", package=name, verdict=str(verdict)),
         )
 
     def _say_of_flag(self, flag: str, verdict: Verdict) -> None:
         _say(
             lambda: startup_text.of_flag(flag, verdict, self._environment, self._pack, self._acts),
-            f"SageKit: {spelled(flag)} asks for a kernel that does not work here: {verdict}",
+            STARTUP("flag-does-not-work-short", flag=spelled(flag), verdict=str(verdict)),
         )
 
 
-def _say(write: Callable[[], str], otherwise: str) -> None:
+def _say(write: Callable[[], str], otherwise: Message) -> None:
     """Logs what is written; where the pack itself is broken, its short form: a start must not end here."""
     try:
         text = write()
     except Exception as error:
-        text = f"{otherwise} (no more is known: {words(error)})"
+        known = STARTUP("no-more-is-known", text=otherwise, error=words(error))
+        text = STARTUP("line-of-sagekit", text=known)
     logging.warning(text)

@@ -7,23 +7,19 @@ from ..check.imports import HOST_IMPORTS
 from ..check.verdicts import Verdict
 from ..kernels.launch_flags import spelled
 from ..machine import Environment
+from ..machine.message import Message
+from .catalogue import STARTUP
 
 
 def of_flag(flag: str, verdict: Verdict, environment: Environment, pack: Path, cleared: bool) -> str:
     """What a user reads about a flag whose kernel is not usable: what was asked, what is wrong, the fix."""
-    now = (
-        "ComfyUI starts with PyTorch's attention instead"
-        if cleared
-        else "SAGEKIT_STARTUP=report: it is left on, and ComfyUI may stop or answer wrongly"
-    )
+    now = STARTUP("starts-with-pytorch" if cleared else "flag-left-on")
     about = next(one.distribution for one in HOST_IMPORTS.values() if one.flag == flag)
-    return "\n".join(
-        [
-            f"SageKit: {spelled(flag)} asks for a kernel that does not work here. {now}.",
-            *_what_and_why(verdict, about, environment, f", or leave {spelled(flag)} away"),
-            "  The node Patch Sage Attention needs no flag, and sends a kernel only the calls it can do.",
-            _whole_picture(environment, pack),
-        ]
+    return _block(
+        STARTUP("flag-does-not-work", flag=spelled(flag), now=now),
+        *_what_and_why(verdict, about, environment, STARTUP("leave-flag-away", flag=spelled(flag))),
+        STARTUP("node-needs-no-flag"),
+        _whole_picture(environment, pack),
     )
 
 
@@ -41,37 +37,44 @@ def of_package(
         blocked: It is kept out of this start; otherwise ComfyUI is about to import it.
     """
     wanted = HOST_IMPORTS[name]
-    by_flag = f", which {spelled(wanted.flag)} asks for," if asked else ""
     now = (
-        "It is kept out of this start: whatever imports it finds it not installed"
-        + (", and ComfyUI starts with PyTorch's attention instead." if asked else ".")
+        STARTUP("kept-out-of-start-of-flag" if asked else "kept-out-of-start")
         if blocked
-        else "SAGEKIT_STARTUP=report: it is let in, and ComfyUI may stop."
+        else STARTUP("package-let-in")
     )
-    removal = _removal(environment, wanted.distribution)
+    first = (
+        STARTUP("no-import-of-flag", package=name, flag=spelled(wanted.flag), now=now)
+        if asked
+        else STARTUP("no-import", package=name, now=now)
+    )
     retried = (
-        f"  It has hung {verdict.cases} times and is not tried again until something is installed anew."
+        STARTUP("hung-too-often", times=verdict.cases)
         if verdict.state == verdicts.TIMED_OUT and verdict.cases >= imports.HANGS
-        else "  It is tried again at the next start. SAGEKIT_STARTUP=off lets it in untried."
+        else STARTUP("tried-again")
     )
-    return "\n".join(
-        [
-            f"SageKit: the package {name}{by_flag} cannot be imported here. {now}",
-            *_what_and_why(verdict, wanted.distribution, environment, removal),
-            *([retried] if blocked else []),
-            _whole_picture(environment, pack),
-        ]
+    return _block(
+        first,
+        *_what_and_why(verdict, wanted.distribution, environment, _removal(environment, wanted.distribution)),
+        *([retried] if blocked else []),
+        _whole_picture(environment, pack),
     )
 
 
-def _removal(environment: Environment, distribution: str) -> str:
+def _block(first: Message, *others: Message) -> str:
+    return "\n  ".join([STARTUP("line-of-sagekit", text=first), *others])
+
+
+def _removal(environment: Environment, distribution: str) -> Message:
     from ..doctor.commands.python import pip
     from ..doctor.commands.quoting import shown
 
-    return f", or remove it:  {shown(pip(environment, 'uninstall', distribution), environment.system)}"
+    command = shown(pip(environment, "uninstall", distribution), environment.system)
+    return STARTUP("remove-package", command=command)
 
 
-def _what_and_why(verdict: Verdict, about: str, environment: Environment, otherwise: str) -> list[str]:
+def _what_and_why(
+    verdict: Verdict, about: str, environment: Environment, otherwise: Message
+) -> list[Message]:
     """What is wrong with a package or its kernel, why, and what to do."""
     # Not needed by a start that finds all well, which has 50 ms.
     from ..doctor import rules
@@ -80,12 +83,18 @@ def _what_and_why(verdict: Verdict, about: str, environment: Environment, otherw
     answers = _explained(verdict, environment)
     advice += [one.fix for one in answers]
     if not advice:
-        verb = "install" if about not in environment.packages else "reinstall"
-        advice = [f"{verb} {about} for this Python, PyTorch and GPU{otherwise}"]
+        is_there = about in environment.packages
+        advice = [
+            STARTUP(
+                "reinstall-for-this-machine" if is_there else "install-for-this-machine",
+                package=about,
+                otherwise=otherwise,
+            )
+        ]
     return [
-        f"  what is wrong: {verdict}",
-        *(f"  cause: {one.cause}" for one in answers[:1]),
-        *(f"  fix: {line}" for line in advice[:3]),
+        STARTUP("what-is-wrong", verdict=str(verdict)),
+        *(STARTUP("startup-cause", cause=one.cause) for one in answers[:1]),
+        *(STARTUP("startup-fix", fix=line) for line in advice[:3]),
     ]
 
 
@@ -98,9 +107,9 @@ def _explained(verdict: Verdict, environment: Environment) -> list:
     return explain(verdict.detail, environment=environment)
 
 
-def _whole_picture(environment: Environment, pack: Path) -> str:
+def _whole_picture(environment: Environment, pack: Path) -> Message:
     from ..doctor.commands.python import python_of
     from ..doctor.commands.quoting import shown
 
     check = (*python_of(environment), str(pack / "kernels_check"))
-    return f"  The whole picture:  {shown(check, environment.system)}"
+    return STARTUP("whole-picture", command=shown(check, environment.system))

@@ -40,6 +40,8 @@ def placeholders(template: str | tuple[str, str]) -> set[str]:
 
 
 TEMPLATES = [(name, code, text) for name, one in catalogues().items() for code, text in one.templates.items()]
+# What the page never shows is in English alone.
+TRANSLATED = [one for one in TEMPLATES if one[0] != "app.STARTUP"]
 TEXT = Catalogue(
     {
         "made": "{count:,} of {share:.1%} in {names:or} {others:and} {plain} {bars:dot} {then:then}",
@@ -192,9 +194,34 @@ def test_the_check_of_the_files_finds_what_it_is_there_for(source, fault):
 def test_every_sentence_of_a_catalogue_is_said_somewhere():
     written = "\n".join(file.read_text(encoding="utf-8") for file in FILES)
     asked = set(re.findall(r'\(\s*"([a-z0-9-]+)"', written))
+    for file in FILES:
+        for call in calls_of_catalogues(ast.parse(file.read_text(encoding="utf-8"))):
+            asked.update(_codes(call.args[0]))
     said_by_their_rows = {code for name, code, _ in TEMPLATES if name == "knowledge.FAULTS"}
     of_verdicts = {"wrong", "refused", "crashed", "timed-out"}
     assert {code for _, code, _ in TEMPLATES} - asked - said_by_their_rows - of_verdicts == set()
+
+
+def sentences(source: str) -> list[str]:
+    """What a file writes itself in three words or more, where it is no text about the code."""
+    tree = ast.parse(source)
+    about = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    written = (one for one in ast.walk(tree) if isinstance(one, ast.Constant) and id(one) not in about)
+    return [
+        one.value
+        for one in written
+        if isinstance(one.value, str) and len(re.findall(r"[A-Za-z]{2,}", one.value)) > 2 and " " in one.value
+    ]
+
+
+@pytest.mark.parametrize("name", ["startup.py", "startup_text.py", "ids.py"])
+def test_a_start_says_nothing_that_is_in_no_catalogue(name):
+    assert sentences((ROOT / "app" / name).read_text(encoding="utf-8")) == []
+
+
+def test_a_sentence_is_found_wherever_it_is_written():
+    source = '"""Of the code alone."""\nsay(f"{x} is not here at all")\ntext = ["Take it away.", "--flag", y]'
+    assert sentences(source) == ["Take it away.", " is not here at all"]
 
 
 def fields(template: str | tuple[str, str]) -> Counter[tuple[str, str]]:
@@ -218,13 +245,13 @@ def sample(form: str) -> object:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_code_has_a_text_in_every_language_and_no_text_is_left_over(language):
-    assert list(texts(language)) == [code for _, code, _ in TEMPLATES]
+    assert list(texts(language)) == [code for _, code, _ in TRANSLATED]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_text_has_the_placeholders_of_the_english_one_and_is_translated(language):
     found = texts(language)
-    for _, code, template in TEMPLATES:
+    for _, code, template in TRANSLATED:
         assert fields(found[code]) == fields(template), code
         assert found[code] == found[code].strip() != "", code
         words = re.sub(r"\{[^}]*\}", "", template if isinstance(template, str) else "a reason")
@@ -250,7 +277,7 @@ def test_every_code_can_be_said_in_every_language(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_a_user_types_or_looks_for_is_not_translated(language):
     found = texts(language)
-    for _, code, template in TEMPLATES:
+    for _, code, template in TRANSLATED:
         whole = template if isinstance(template, str) else " ".join(template)
         literals = re.findall(r"--[a-z][a-z0-9-]+|\b[a-z]+(?:_[a-z0-9]+)+\b|\b[A-Z]{2,}(?:_[A-Z]+)+\b", whole)
         names = {one for one in literals if "{" + one not in whole}
