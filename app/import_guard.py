@@ -1,7 +1,8 @@
 """Stands between ComfyUI's start and a kernel package that fails in a way that ComfyUI does not expect.
 
-What raises becomes the ImportError that ComfyUI lives with. A crash cannot be caught in this way: that the
-package does not bring down a process has been found out in a child before.
+What raises, while it is imported or as ComfyUI takes its names, becomes the ImportError that ComfyUI lives
+with. A crash cannot be caught in this way: that the package does not bring down a process has been found out
+in a child before.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..check import imports
 from ..machine.printable import words
 
 
@@ -58,6 +60,7 @@ class _Loader:
         module.__spec__.loader = module.__loader__ = self._own
         try:
             self._own.exec_module(module)
+            imports.take(self._name)
         except (ImportError, KeyboardInterrupt) as error:
             if isinstance(error, ImportError):
                 self._tell(error)

@@ -5,14 +5,13 @@ It says JSON lines on what was its stdout, the first of them about torch. When s
 """
 
 import importlib
-import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 
 from .child import begin, last_words, lines_until_eof
-from .imports import HOST_IMPORTS
+from .imports import HOST_IMPORTS, take
 
 # Seconds that a package's own threads are given to end, or to bring the process down here and not in ComfyUI.
 SETTLE = 5.0
@@ -29,14 +28,12 @@ def main() -> int:
 
 
 def _import(package: str) -> None:
-    """The modules that ComfyUI imports; what it takes of them may be missing, which it can live with."""
-    wanted = HOST_IMPORTS[package]
+    """The modules that ComfyUI imports, and what it takes of them."""
     before = set(threading.enumerate())
     try:
-        for module in wanted.modules:
+        for module in HOST_IMPORTS[package].modules:
             importlib.import_module(module)
-        for name in wanted.names:
-            getattr(sys.modules[package], name, None)
+        take(package)
     finally:
         # One that raises may have started threads before it did; ComfyUI would live with what it raises.
         end = time.monotonic() + SETTLE

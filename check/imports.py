@@ -145,6 +145,22 @@ def _heard(child: Child, name: str, limit: float) -> dict[str, Any] | None:
             return message
 
 
+def take(name: str) -> None:
+    """What ComfyUI does with a package that it has imported, which may raise as the import itself may.
+
+    A name that is missing is left out: ComfyUI lives with that.
+    """
+    wanted = HOST_IMPORTS.get(name)
+    if wanted is None:
+        return
+    for part in wanted.names:
+        value = getattr(sys.modules[name], part, None)
+        if value is not None and wanted.reads_signature:
+            import inspect  # Torch loads it anyway; a start without these packages does without.
+
+            inspect.signature(value)
+
+
 def keep_out(name: str) -> None:
     """An import of it in this process fails as that of a package that is not installed."""
     # Python's own way to say so.

@@ -14,6 +14,7 @@ class InComfyUI(NamedTuple):
         distribution: The package, as pip knows it.
         modules: What it imports of it at every start, in order; () where it is not asked to.
         names: What it takes of the first of them.
+        reads_signature: Whether it looks at the parameters of what it takes.
         flag: The launch option that sends every attention call to it, as in ``comfy.cli_args.args``; "" where
             there is none.
         without: The launch option under which it does not import it; "" where there is none.
@@ -25,6 +26,7 @@ class InComfyUI(NamedTuple):
     distribution: str
     modules: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    reads_signature: bool = False
     flag: str = ""
     without: str = ""
     load: Callable[[], Kernel] | None = None

@@ -26,5 +26,10 @@ def _load() -> Kernel:
 
 
 IN_COMFYUI = InComfyUI(
-    "sageattention", ("sageattention",), ("sageattn",), flag="use_sage_attention", load=_load
+    "sageattention",
+    ("sageattention",),
+    ("sageattn",),
+    reads_signature=True,
+    flag="use_sage_attention",
+    load=_load,
 )

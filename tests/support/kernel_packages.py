@@ -129,6 +129,7 @@ FAULTS = {
     "MemoryError": "raise MemoryError\n",
     "SystemExit": "import sys\nsys.exit('needs a CUDA device')\n",
     "RuntimeError": "raise RuntimeError('CUDA driver initialization failed')\n",
+    "a name that raises": "def __getattr__(name):\n    raise RuntimeError('no driver for ' + name)\n",
     "segmentation fault": "import ctypes\nctypes.string_at(0)\n",
     "abort": "import os\nos.abort()\n",
     "exit": "import os\nos._exit(3)\n",
@@ -142,6 +143,7 @@ _NO_FAULTS = {
 FAULT_WORDS = {
     "ImportError": "DLL load failed while importing _qattn",
     "SystemExit": "needs a CUDA device",
+    "a name that raises": "no driver for",
     "segmentation fault": "SIGSEGV",
     "abort": "SIGABRT",
     "exit": "code 3",

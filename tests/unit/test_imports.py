@@ -44,6 +44,22 @@ def test_each_fault_has_its_verdict_and_the_next_package_is_tried_all_the_same(p
     assert found["flash_attn"].state == OK
 
 
+NO_SIGNATURE = "class Kernel:\n    __call__ = None\n\n\nsageattn = Kernel()\n"
+
+
+def test_a_name_whose_parameters_cannot_be_read_fails_as_it_does_in_comfyui(packages, forgotten, tmp_path):
+    packages({"sageattention": "nothing", "flash_attn": "nothing"})
+    (tmp_path / "sageattention" / "__init__.py").write_text(NO_SIGNATURE)
+    (tmp_path / "flash_attn" / "__init__.py").write_text(NO_SIGNATURE.replace("sageattn", "flash_attn_func"))
+    found, _ = imports.check(["sageattention", "flash_attn"])
+    assert found["sageattention"].state == NOT_IMPORTABLE and "callable" in found["sageattention"].detail
+    # ComfyUI does not look at these.
+    assert found["flash_attn"].state == OK
+    import_guard.Guard(["sageattention"], lambda name, error: None).install()
+    with pytest.raises(ImportError):
+        import sageattention  # noqa: F401
+
+
 IN_A_THREAD = """
 import ctypes, threading, time
 
