@@ -60,7 +60,7 @@ class _Loader:
         module.__spec__.loader = module.__loader__ = self._own
         try:
             self._own.exec_module(module)
-            imports.take(self._name)
+            imports.take_names(self._name)
         except (ImportError, KeyboardInterrupt) as error:
             if isinstance(error, ImportError):
                 self._tell(error)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .child import begin, last_words, lines_until_eof
-from .imports import HOST_IMPORTS, take
+from .imports import HOST_IMPORTS, take_names
 
 # Seconds that a package's own threads are given to end, or to bring the process down here and not in ComfyUI.
 SETTLE = 5.0
@@ -33,7 +33,7 @@ def _import(package: str) -> None:
     try:
         for module in HOST_IMPORTS[package].modules:
             importlib.import_module(module)
-        take(package)
+        take_names(package)
     finally:
         # One that raises may have started threads before it did; ComfyUI would live with what it raises.
         end = time.monotonic() + SETTLE

@@ -145,7 +145,7 @@ def _heard(child: Child, name: str, limit: float) -> dict[str, Any] | None:
             return message
 
 
-def take(name: str) -> None:
+def take_names(name: str) -> None:
     """What ComfyUI does with a package that it has imported, which may raise as the import itself may.
 
     A name that is missing is left out: ComfyUI lives with that.
