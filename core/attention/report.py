@@ -48,6 +48,7 @@ class Run:
         failed: It was cancelled or raised.
         cancelled: The former.
         measuring: Seconds of it that went into measuring kernels.
+        step_told: When its last step was told, by the session's clock.
     """
 
     settings: Settings
@@ -61,6 +62,7 @@ class Run:
     failed: bool = False
     cancelled: bool = False
     measuring: float = 0.0
+    step_told: float = -STEP_SECONDS
 
     @property
     def calls(self) -> int:
@@ -238,7 +240,6 @@ class Runs:
         self._messages, self._times, self._clock = messages, times, clock
         self._numbers = itertools.count(1)
         self._under_way: dict[int, Run] = {}
-        self._told: dict[int, float] = {}
         self.kept: deque[Run] = deque(maxlen=KEPT_RUNS)
         self.listeners: list[Callable[[Run], None]] = []
 
@@ -282,9 +283,9 @@ class Runs:
     def tell_step(self, run: Run, done: int, of: int) -> None:
         """Shows a step of a run on its node; steps that take no time to speak of are not told one by one."""
         now = self._clock.monotonic()
-        if done < of and now - self._told.get(run.number, -STEP_SECONDS) < STEP_SECONDS:
+        if done < of and now - run.step_told < STEP_SECONDS:
             return
-        self._told = {run.number: now}
+        run.step_told = now
         seconds = self._clock.time() - run.started
         factor = gain.factor(run.counts.copy(), seconds, run.measuring)
         line = ATTENTION("step", step=done, steps=of)
