@@ -61,5 +61,6 @@ STARTUP = Catalogue(
         ),
         "tried-again": "It is tried again at the next start. SAGEKIT_STARTUP=off lets it in untried.",
         "whole-picture": "The whole picture:  {command}",
-    }
+    },
+    english_only=True,
 )

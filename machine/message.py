@@ -1,7 +1,8 @@
 """Sentences that know what they say: a code and its values beside the English text.
 
 Each room writes its sentences in one catalogue, by their codes. Logs and the command line read the English
-text; a page that knows the code makes the sentence of its own language from the values.
+text; a page that knows the code makes the sentence of its own language from the values. A catalogue that no
+page shows is marked ``english_only``, and has no translations.
 
 The page falls back to English where a sentence has no code. That is so for what the doctor says (causes,
 fixes, steps, findings, mismatches and limits), for what the kernel check found wrong (details of verdicts but
@@ -57,10 +58,11 @@ class Catalogue:
 
     Args:
         templates: The English of each, by its code.
+        english_only: They are read where there is no page: in the log of a start, on the command line.
     """
 
-    def __init__(self, templates: Mapping[str, str]) -> None:
-        self.templates = templates
+    def __init__(self, templates: Mapping[str, str], *, english_only: bool = False) -> None:
+        self.templates, self.english_only = templates, english_only
 
     def __call__(self, code: str, /, **values: Value) -> Message:
         """The sentence of that code; KeyError where a value is missing."""
@@ -73,6 +75,9 @@ class Reasons:
     Args:
         templates: What is needed and what came, in English, by the code of the reason.
     """
+
+    # Whatever shows a run or a verdict shows its reasons.
+    english_only = False
 
     def __init__(self, templates: Mapping[str, tuple[str, str]]) -> None:
         self.templates = templates

@@ -40,8 +40,7 @@ def placeholders(template: str | tuple[str, str]) -> set[str]:
 
 
 TEMPLATES = [(name, code, text) for name, one in catalogues().items() for code, text in one.templates.items()]
-# What the page never shows is in English alone.
-TRANSLATED = [one for one in TEMPLATES if one[0] != "app.STARTUP"]
+TRANSLATED = [one for one in TEMPLATES if not catalogues()[one[0]].english_only]
 TEXT = Catalogue(
     {
         "made": "{count:,} of {share:.1%} in {names:or} {others:and} {plain} {bars:dot} {then:then}",
