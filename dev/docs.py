@@ -211,12 +211,19 @@ def _catalogues() -> dict[str, Any]:
     """Those of every room, and the errors of compiling, whose sentences stand in a table of facts."""
     made = pack("machine.message")
     found = {
-        f"{file.parent.name}: {name}": one
-        for file in sorted(PACK.glob("*/catalogue.py"))
-        for name, one in vars(pack(f"{file.parent.name}.catalogue")).items()
+        f"{room}: {name}": one
+        for room in _rooms_with_a_catalogue()
+        for name, one in vars(pack(f"{room.replace('/', '.')}.catalogue")).items()
         if isinstance(one, made.Catalogue | made.Reasons)
     }
     return {**found, "knowledge: FAULTS": pack("knowledge.compiling").catalogue()}
+
+
+def _rooms_with_a_catalogue() -> Iterator[str]:
+    """ "core", "doctor/rules"."""
+    for room in ROOMS:
+        for file in sorted((PACK / room).rglob("catalogue.py")):
+            yield file.parent.relative_to(PACK).as_posix()
 
 
 def _values(template: str | tuple[str, str]) -> list[str]:
@@ -241,12 +248,17 @@ def codes(*names: str) -> dict[str, set[str]]:
     """The codes, as written in the code, of every value that is made under these names; by code the files."""
     trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sources()}
     constants = {name: text for tree in trees.values() for name, text in _constants(tree)}
+    # A reason with several sentences has one code.
+    reasons_of = {
+        said: code for one in _catalogues().values() for said, code in getattr(one, "codes", {}).items()
+    }
     found: dict[str, set[str]] = {}
     for file, tree in trees.items():
         for call in ast.walk(tree):
             if isinstance(call, ast.Call) and _called(call) in names and call.args:
                 for code in _texts(call.args[0], constants):
-                    found.setdefault(code, set()).add(f"`{file.relative_to(PACK).as_posix()}`")
+                    told = reasons_of.get(code, code)
+                    found.setdefault(told, set()).add(f"`{file.relative_to(PACK).as_posix()}`")
     return found
 
 

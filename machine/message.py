@@ -9,7 +9,8 @@ fixes, steps, findings, mismatches and limits), for what the kernel check found 
 those that refuse), and for versions as ``Package.shown`` spells them.
 
 A template names its values in braces, with the format of a number where it is one: "{calls:,}", "{part:.1%}".
-A value that is a list is joined with commas, or as its format says: "or", "and", "dot", "then".
+A value that is a list is joined with commas, or as its format says: "or", "and", "dot", "then", "sentences";
+"either" and "both" put their word between all of them.
 """
 
 import string
@@ -20,7 +21,7 @@ from .reason import Reason
 
 Value = Union[str, int, float, "Message", tuple["Value", ...]]
 
-_JOINTS = {"": ", ", "dot": " · ", "then": "; "}
+_JOINTS = {"": ", ", "dot": " · ", "then": "; ", "sentences": " ", "either": " or ", "both": " and "}
 _WORDS = ("or", "and")
 
 
@@ -73,19 +74,25 @@ class Reasons:
     """The reasons of a room.
 
     Args:
-        templates: What is needed and what came, in English, by the code of the reason.
+        templates: What is needed and what came, in English, by the code of the sentence.
+        codes: The code of the reason by that of the sentence, where one reason has several sentences.
+        english_only: As in ``Catalogue``.
     """
 
-    # Whatever shows a run or a verdict shows its reasons.
-    english_only = False
-
-    def __init__(self, templates: Mapping[str, tuple[str, str]]) -> None:
-        self.templates = templates
+    def __init__(
+        self,
+        templates: Mapping[str, tuple[str, str]],
+        *,
+        codes: Mapping[str, str] | None = None,
+        english_only: bool = False,
+    ) -> None:
+        self.templates, self.english_only = templates, english_only
+        self.codes = codes or {}
 
     def __call__(self, code: str, /, **values: Value) -> Reason:
-        """The reason of that code; KeyError where a value is missing."""
+        """The reason that this sentence tells; KeyError where a value is missing."""
         needed, came = (Message(_filled(template, values), code, values) for template in self.templates[code])
-        return Reason(code, needed, came)
+        return Reason(self.codes.get(code, code), needed, came)
 
 
 def said(texts: Iterable[object]) -> list[dict[str, Any]]:
@@ -101,7 +108,7 @@ def said(texts: Iterable[object]) -> list[dict[str, Any]]:
 def as_message(reason: Reason) -> Message | None:
     """The sentence that a reason makes; None for one that is in no catalogue."""
     needed = reason.needed
-    return Message(str(reason), reason.code, needed.values) if isinstance(needed, Message) else None
+    return Message(str(reason), needed.code, needed.values) if isinstance(needed, Message) else None
 
 
 class _Formatter(string.Formatter):

@@ -16,7 +16,7 @@ from ...knowledge.tables import (
 )
 from ...machine import Build, Environment, Package, fork
 from ...machine.build import WOCT0RDHO
-from ...machine.reason import Reason
+from .catalogue import DO, REASONS, WORDS
 from .mismatch import Mismatch
 
 
@@ -28,11 +28,18 @@ def for_another_torch(environment: Environment) -> Iterator[Mismatch]:
     for name, package, build in _builds(environment):
         if not build.torch or _fits(build, torch.release):
             continue
-        higher = " or newer" if build.and_higher else ""
+        wanted, back = dotted(build.torch[:2]), dotted(torch.release[:2])
         yield Mismatch(
-            Reason("build-torch", f"torch {dotted(build.torch[:2])}{higher} for {package.build}", str(torch)),
+            REASONS(
+                "build-torch-or-newer" if build.and_higher else "build-torch",
+                wanted=wanted,
+                build=package.build,
+                torch=str(torch),
+            ),
             about=name,
-            do=f"Replace {name} by a build for torch {dotted(torch.release[:2])}{_back(build, environment)}.",
+            do=DO("replace-by-build-or-torch", package=name, torch=back, other=wanted)
+            if _is_a_way_back(build, environment)
+            else DO("replace-by-build-for-torch", package=name, torch=back),
             source=tables()["build_tags"]["torch_source"],
         )
 
@@ -46,14 +53,18 @@ def for_another_cuda(environment: Environment) -> Iterator[Mismatch]:
     for name, package, build in _builds(environment):
         if build.cuda[:1] == torch.cuda_release[:1]:
             continue
-        came = f"CUDA {torch.cuda}" if torch.cuda else f"torch {torch} for {torch.kind}"
+        came = (
+            WORDS("cuda-here", cuda=torch.cuda)
+            if torch.cuda
+            else WORDS("torch-for-kind", torch=str(torch), kind=torch.kind)
+        )
         do = (
-            f"Replace {name} by a build for CUDA {torch.cuda_release[0]}."
+            DO("replace-by-build-for-cuda", package=name, cuda=torch.cuda_release[0])
             if torch.cuda_release
-            else f"Remove {name}: its kernels are for NVIDIA GPUs."
+            else DO("remove-without-nvidia", package=name)
         )
         yield Mismatch(
-            Reason("build-cuda", f"torch with CUDA {build.cuda[0]} for {package.build}", came),
+            REASONS("build-cuda", wanted=build.cuda[0], build=package.build, came=came),
             about=name,
             do=do,
             source=tables()["build_tags"]["cuda_source"],
@@ -71,15 +82,15 @@ def for_another_gpu(environment: Environment) -> Iterator[Mismatch]:
         served, source = _served(name, package)
         if served is None or any(_runs(code, gpu) for code in served for gpu in present):
             continue
-        has = " or ".join(dotted(capability) for capability in sorted(served))
         yield Mismatch(
-            Reason(
+            REASONS(
                 "build-gpu",
-                f"a GPU of capability {has} for {package.shown}",
-                names_of_gpus(environment),
+                capabilities=tuple(map(dotted, sorted(served))),
+                package=package.shown,
+                gpus=names_of_gpus(environment),
             ),
             about=name,
-            do=f"Replace {name} by a build for this GPU, or remove it.",
+            do=DO("replace-by-build-for-gpu", package=name),
             source=source,
         )
 
@@ -90,9 +101,9 @@ def known_bad(environment: Environment) -> Iterator[Mismatch]:
         package = environment.packages.get(row["package"])
         if package is not None and _is_meant(row, package, environment):
             yield Mismatch(
-                Reason("known-bad-build", row["instead"], f"{package.shown}, {row['what']}"),
+                REASONS("known-bad-build", instead=row["instead"], package=package.shown, fault=row["what"]),
                 about=row["package"],
-                do=f"Replace {row['package']} by {row['instead']}.",
+                do=DO("replace-by-another", package=row["package"], instead=row["instead"]),
                 source=row["source"],
             )
 
@@ -103,19 +114,17 @@ def _builds(environment: Environment) -> Iterator[tuple[str, Package, Build]]:
             yield name, package, build
 
 
-def _back(build: Build, environment: Environment) -> str:
-    """ ", or go back to torch 2.7", where that is a way back and this GPU runs on it."""
+def _is_a_way_back(build: Build, environment: Environment) -> bool:
+    """Whether the torch of a build is older than the one here, and this GPU runs on it."""
     torch = environment.torch
     needed = (
         [known()["blackwell_torch"]] if any("cuda_from" in row for row in rows_of_gpus(environment)) else []
     )
-    if (
-        torch is None
-        or build.torch[:2] >= torch.release[:2]
-        or any(build.torch < numbers(one) for one in needed)
-    ):
-        return ""
-    return f", or go back to torch {dotted(build.torch[:2])}"
+    return (
+        torch is not None
+        and build.torch[:2] < torch.release[:2]
+        and all(build.torch >= numbers(one) for one in needed)
+    )
 
 
 def _fits(build: Build, release: tuple[int, ...]) -> bool:

@@ -27,7 +27,7 @@ from ...machine import (
     generation,
 )
 from ...machine.build import WOCT0RDHO
-from ...machine.reason import Reason
+from .catalogue import DO, REASONS, WORDS
 from .mismatch import Mismatch
 
 
@@ -38,13 +38,14 @@ def too_old_for_sage(environment: Environment) -> Iterator[Mismatch]:
         return
     for name, package in sage_packages(environment):
         yield Mismatch(
-            Reason(
+            REASONS(
                 "sage-gpu",
-                f"a GPU of capability {known()['sage_gpu']} or newer for SageAttention",
-                f"{package.shown} on {names_of_gpus(environment)}",
+                oldest=known()["sage_gpu"],
+                package=package.shown,
+                gpus=names_of_gpus(environment),
             ),
             about=name,
-            do=f"Remove {name}: no version of it works on this GPU, PyTorch's attention does.",
+            do=DO("remove-none-works", package=name),
             source=rows[-1]["source"],
         )
 
@@ -59,15 +60,16 @@ def of_no_use_without_nvidia(environment: Environment) -> Iterator[Mismatch]:
         return
     if torch.kind == "cuda" and not maker:
         return
-    where = "a Mac" if environment.system == "darwin" else f"torch {torch}"
+    where = WORDS("a-mac") if environment.system == "darwin" else WORDS("torch-here", torch=str(torch))
     if maker:
-        where = f"{' and '.join(dict.fromkeys(gpu.name for gpu in environment.gpus))} with torch {torch}"
+        gpus = tuple(dict.fromkeys(gpu.name for gpu in environment.gpus))
+        where = WORDS("gpus-with-torch", gpus=gpus, torch=str(torch))
     for name, package in sage_packages(environment):
         if torch.kind == "cuda" or Build.of(package) is None:
             yield Mismatch(
-                Reason("sage-maker", "an NVIDIA GPU for SageAttention", f"{package.shown} on {where}"),
+                REASONS("sage-maker", package=package.shown, where=where),
                 about=name,
-                do=f"Remove {name}: it takes tensors on CUDA alone, and ComfyUI's own attention runs here.",
+                do=DO("remove-on-cuda-alone", package=name),
                 source=tables()["sage_on_cuda"]["source"],
             )
 
@@ -82,12 +84,11 @@ def too_old_for_this_sage(environment: Environment) -> Iterator[Mismatch]:
         return
     said = known()
     yield Mismatch(
-        Reason(
-            "sage2-turing", f"sageattention {said['sage_1']} on {names_of_gpus(environment)}", package.shown
+        REASONS(
+            "sage2-turing", version=said["sage_1"], gpus=names_of_gpus(environment), package=package.shown
         ),
         about="sageattention",
-        do=f"Replace sageattention by {said['sage_1']} with Triton {said['turing_triton']} and run models in "
-        "float16, or remove it.",
+        do=DO("replace-by-sage-1", version=said["sage_1"], triton=said["turing_triton"]),
         source=rows[-1]["source"],
     )
 
@@ -97,9 +98,9 @@ def of_no_use_in_float32(environment: Environment) -> Iterator[Mismatch]:
     package = environment.packages.get("sageattention")
     if package is not None and in_float32_alone(environment):
         yield Mismatch(
-            Reason("sage-float32", "a GPU whose float16 works", names_of_gpus(environment)),
+            REASONS("sage-float32", gpus=names_of_gpus(environment)),
             about="sageattention",
-            do="Remove sageattention: ComfyUI computes in float32 on this GPU, which it does not take.",
+            do=DO("remove-in-float32"),
             source=tables()["float32_gpus"]["source"],
         )
 
@@ -116,13 +117,15 @@ def without_a_branch(environment: Environment) -> Iterator[Mismatch]:
     )
     if row is None or present & set(map(numbers, (*row["capabilities"], *row.get("later", ())))):
         return
-    came = f"{package.shown}, {row.get('remark') or 'which has none'}"
+    gpus, remark = names_of_gpus(environment), row.get("remark")
     do = next(
         (one["do"] for one in table["instead"] if numbers(one["capability"]) in present),
-        "Remove sageattention: everything that would use it runs on PyTorch's attention.",
+        DO("remove-without-a-branch"),
     )
     yield Mismatch(
-        Reason("sage-branch", f"SageAttention with a branch for {names_of_gpus(environment)}", came),
+        REASONS("sage-branch-remark", gpus=gpus, package=package.shown, remark=remark)
+        if remark
+        else REASONS("sage-branch", gpus=gpus, package=package.shown),
         about="sageattention",
         do=do,
         source=table["source"],
@@ -134,11 +137,9 @@ def without_sage(environment: Environment) -> Iterator[Mismatch]:
     for gpu, row in _known(environment):
         if not row["sage"]:
             yield Mismatch(
-                Reason(
-                    "sage-gpu", f"capability {known()['sage_gpu']} or newer for SageAttention", _told(gpu)
-                ),
+                REASONS("sage-gpu-limit", oldest=known()["sage_gpu"], gpu=_told(gpu)),
                 about="sageattention",
-                do="Nothing: PyTorch's attention runs on this GPU.",
+                do=DO("nothing-on-pytorch"),
                 source=row["source"],
             )
 
@@ -147,11 +148,10 @@ def with_sage_in_half_precision(environment: Environment) -> Iterator[Mismatch]:
     """GPUs on which SageAttention works with an old Triton and float16 alone."""
     for gpu, row in _known(environment):
         if "triton_below" in row and not computes_in_float32(gpu.name):
-            needed = f"float16 and Triton below {row['triton_below']} for SageAttention"
             yield Mismatch(
-                Reason("sage-turing", needed, _told(gpu)),
+                REASONS("sage-turing", limit=row["triton_below"], gpu=_told(gpu)),
                 about="sageattention",
-                do="Run models in float16 where SageAttention is wanted, or leave it out.",
+                do=DO("run-in-float16"),
                 source=row["source"],
             )
 
@@ -161,9 +161,9 @@ def in_float32(environment: Environment) -> Iterator[Mismatch]:
     for gpu, row in _known(environment):
         if "triton_below" in row and computes_in_float32(gpu.name):
             yield Mismatch(
-                Reason("gpu-float32", "a GPU whose float16 works, for any kernel but PyTorch's", _told(gpu)),
-                about="every faster kernel",
-                do="Nothing: ComfyUI computes in float32 on this GPU, on PyTorch's attention.",
+                REASONS("gpu-float32-limit", gpu=_told(gpu)),
+                about=WORDS("every-faster-kernel"),
+                do=DO("nothing-in-float32"),
                 source=tables()["float32_gpus"]["source"],
             )
 
@@ -179,9 +179,9 @@ def without_the_fp16_cuda_kernel(environment: Environment) -> Iterator[Mismatch]
     for gpu, row in _known(environment):
         if row["name"] == "Blackwell":
             yield Mismatch(
-                Reason("module-gpu", f"capability {' or '.join(codes)} for its _qattn_sm80", _told(gpu)),
+                REASONS("module-gpu", capabilities=tuple(codes), gpu=_told(gpu)),
                 about="sage2-int8-fp16",
-                do="Use the kernels with FP8 PV on this GPU.",
+                do=DO("use-fp8-pv"),
                 source=table["source"],
             )
 
@@ -206,7 +206,7 @@ def without_flash_3(environment: Environment) -> Iterator[Mismatch]:
     for gpu, _ in _known(environment):
         if gpu.capability and gpu.capability[0] == numbers(row["unproved"])[0]:
             yield Mismatch(
-                Reason("fa3-gpu", f"capability {row['capability']} for {row['package']}", _told(gpu)),
+                REASONS("fa3-gpu", capability=row["capability"], package=row["package"], gpu=_told(gpu)),
                 about=row["package"],
                 do=row["ampere"],
                 source=row["source"],

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ...knowledge.tables import tables, triton_of
 from ...machine import Environment
-from ...machine.reason import Reason
+from .catalogue import DO, REASONS
 from .mismatch import Mismatch
 
 
@@ -19,11 +19,9 @@ def packages_in_user_site(environment: Environment) -> Iterator[Mismatch]:
     leaked = [name for name in environment.in_user_site if mixed or environment.packages[name].copies]
     if leaked:
         yield Mismatch(
-            Reason(
-                "user-site", "packages of this Python", f"{', '.join(leaked)} of the user's site-packages"
-            ),
+            REASONS("user-site", packages=tuple(leaked)),
             about=", ".join(leaked),
-            do="Start Python with -s, or set PYTHONNOUSERSITE=1, and install what is then missing.",
+            do=DO("start-without-user-site"),
             source=tables()["user_site"]["source"],
         )
 
@@ -33,12 +31,10 @@ def two_copies(environment: Environment) -> Iterator[Mismatch]:
     for name, package in environment.packages.items():
         # Where the user's copy comes first, that is the fault, and told as such.
         if package.copies and not package.in_user_site:
-            came = " and ".join((package.shown, *package.copies))
             yield Mismatch(
-                Reason("two-copies", f"one installation of {name}", came),
+                REASONS("two-copies", package=name, versions=(package.shown, *package.copies)),
                 about=name,
-                do=f"Uninstall {name} until none is left, delete what remains of it in site-packages, "
-                "and install it once.",
+                do=DO("install-once", package=name),
                 source=tables()["two_copies"]["source"],
             )
 
@@ -48,15 +44,9 @@ def headers_missing(environment: Environment) -> Iterator[Mismatch]:
     python, triton = environment.python, triton_of(environment)
     if python is None or triton is None or environment.system != "windows" or python.has_headers is not False:
         return
-    library = f"python{''.join(map(str, python.minor))}.lib"
-    version = ".".join(map(str, python.minor))
     yield Mismatch(
-        Reason(
-            "python-headers",
-            f"Python.h in include and {library} in libs, both beside python.exe",
-            "neither or one",
-        ),
+        REASONS("python-headers", digits="".join(map(str, python.minor))),
         about=triton[0],
-        do=f"Copy the folders include and libs of a Python {version} into the folder of python.exe.",
+        do=DO("copy-include-and-libs", python=".".join(map(str, python.minor))),
         source=tables()["python_headers"]["source"],
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ...knowledge.prose import known
 from ...knowledge.tables import dotted, names_of_gpus, numbers, rows_of_gpus, tables
 from ...machine import Environment
-from ...machine.reason import Reason
+from .catalogue import DO, REASONS, WORDS
 from .mismatch import Mismatch
 
 
@@ -14,11 +14,11 @@ def without_cuda_beside_a_gpu(environment: Environment) -> Iterator[Mismatch]:
     torch, driver = environment.torch, environment.driver
     if torch is None or torch.kind != "cpu" or driver is None:
         return
-    gpus = ", ".join(dict.fromkeys(driver.gpus)) or "an NVIDIA GPU"
+    gpus = tuple(dict.fromkeys(driver.gpus)) or WORDS("an-nvidia-gpu")
     yield Mismatch(
-        Reason("torch-without-cuda", f"torch with CUDA beside {gpus}", f"torch {torch}"),
+        REASONS("torch-without-cuda", gpus=gpus, torch=str(torch)),
         about="torch",
-        do="Install the CUDA build of torch; a package installed lately may have replaced it.",
+        do=DO("install-torch-with-cuda"),
         source=tables()["torch_without_cuda"]["source"],
     )
 
@@ -33,12 +33,16 @@ def newer_than_the_driver(environment: Environment) -> Iterator[Mismatch]:
         return
     for row in tables()["driver_for_cuda"]:
         if torch.cuda_release[:1] == (row["cuda"],) and numbers(driver.version) < numbers(row["driver"]):
-            needed = f"NVIDIA driver {row['driver']} or newer for torch {torch} with CUDA {torch.cuda}"
             yield Mismatch(
-                Reason("driver-too-old", needed, driver.version),
-                about="NVIDIA driver",
-                do=f"Update the NVIDIA driver to {row['driver']} or newer, "
-                "or install a torch built with an older CUDA.",
+                REASONS(
+                    "driver-too-old",
+                    oldest=row["driver"],
+                    torch=str(torch),
+                    cuda=str(torch.cuda),
+                    driver=driver.version,
+                ),
+                about=WORDS("nvidia-driver"),
+                do=DO("update-driver", oldest=row["driver"]),
                 source=row["source"],
             )
 
@@ -52,12 +56,12 @@ def without_code_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
         if torch.cuda_release < numbers(row["cuda_from"]) or torch.release < numbers(row["torch_from"]):
             continue
         if max(environment.capabilities) < numbers(row["capability"]):
-            needed = f"a GPU of capability {row['capability']} or newer for torch {torch}"
             yield Mismatch(
-                Reason("torch-gpu", needed, names_of_gpus(environment)),
+                REASONS(
+                    "torch-gpu", oldest=row["capability"], torch=str(torch), gpus=names_of_gpus(environment)
+                ),
                 about="torch",
-                do=f"Install torch built with CUDA {known()['older_gpus_cuda']}, which still has code for "
-                "this GPU.",
+                do=DO("install-torch-of-older-cuda", cuda=known()["older_gpus_cuda"]),
                 source=row["source"],
             )
         return
@@ -71,12 +75,15 @@ def cuda_too_old_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
     for row in rows_of_gpus(environment):
         oldest = row.get("cuda_from")
         if oldest and torch.cuda_release < numbers(oldest):
-            needed = f"torch with CUDA {oldest} or newer for {row['name']}"
             yield Mismatch(
-                Reason("torch-cuda-too-old-for-gpu", needed, dotted(torch.cuda_release)),
+                REASONS(
+                    "torch-cuda-too-old-for-gpu",
+                    oldest=oldest,
+                    generation=row["name"],
+                    cuda=dotted(torch.cuda_release),
+                ),
                 about="torch",
-                do=f"Install torch {known()['blackwell_torch']} or newer, built with CUDA {oldest} or newer, "
-                "before anything else.",
+                do=DO("install-torch-of-newer-cuda", torch=known()["blackwell_torch"], cuda=oldest),
                 source=row["source"],
             )
             return

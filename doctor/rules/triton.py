@@ -17,7 +17,8 @@ from ...knowledge.tables import (
     triton_of,
 )
 from ...machine import Environment
-from ...machine.reason import Reason
+from ...machine.message import Message
+from .catalogue import DO, REASONS
 from .mismatch import Mismatch
 
 
@@ -29,11 +30,10 @@ def of_another_torch(environment: Environment) -> Iterator[Mismatch]:
     name, package = found
     needed = minor_of_triton(torch.release, environment.system)
     if needed and package.release and package.release[:2] != numbers(needed):
-        minor = dotted(torch.release[:2])
         yield Mismatch(
-            Reason("triton-torch", f"Triton {needed} for torch {torch}", package.version),
+            REASONS("triton-torch", wanted=needed, torch=str(torch), triton=package.version),
             about=name,
-            do=f"Change {name} to a {needed} release, the one that belongs to torch {minor}.",
+            do=DO("change-triton", package=name, wanted=needed, torch=dotted(torch.release[:2])),
             source=source_of_triton(torch.release),
         )
 
@@ -45,9 +45,9 @@ def missing_for_sage(environment: Environment) -> Iterator[Mismatch]:
         return
     name = "triton-windows" if environment.system == "windows" else "triton"
     yield Mismatch(
-        Reason("triton-missing", f"Triton for {' and '.join(sage)}", "none"),
+        REASONS("triton-missing", packages=tuple(sage)),
         about=name,
-        do=f"Install the {name} that belongs to this torch{_which(environment)}.",
+        do=_install(name, environment),
         source=tables()["triton_needed"]["source"],
     )
 
@@ -63,12 +63,16 @@ def too_old_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
         oldest = row.get("triton_from")
         if oldest and package.release < numbers(oldest):
             yield Mismatch(
-                Reason(
-                    "triton-too-old-for-gpu", f"Triton {oldest} or newer for {row['name']}", package.version
+                REASONS(
+                    "triton-too-old-for-gpu", oldest=oldest, generation=row["name"], triton=package.version
                 ),
                 about=name,
-                do=f"Install torch {said['blackwell_torch']} or newer with CUDA {said['blackwell_cuda']} or "
-                f"newer, and the {name} that belongs to it.",
+                do=DO(
+                    "install-torch-and-triton",
+                    torch=said["blackwell_torch"],
+                    cuda=said["blackwell_cuda"],
+                    package=name,
+                ),
                 source=row["source"],
             )
             return
@@ -88,15 +92,20 @@ def too_new_for_the_gpu(environment: Environment) -> Iterator[Mismatch]:
     said = known()
     if package.release and package.release >= numbers(newest):
         yield Mismatch(
-            Reason(
+            REASONS(
                 "triton-too-new-for-gpu",
-                f"Triton below {newest} for SageAttention on {names_of_gpus(environment)}",
-                package.version,
+                limit=newest,
+                gpus=names_of_gpus(environment),
+                triton=package.version,
             ),
             about=name,
-            do=f"Either remove sageattention, or install {name} {said['turing_triton']} with sageattention "
-            f"{said['sage_1']} and run models in float16; with torch {said['after_turing_torch']} or newer "
-            "that breaks torch.compile.",
+            do=DO(
+                "remove-sage-or-take-old-triton",
+                package=name,
+                triton=said["turing_triton"],
+                version=said["sage_1"],
+                torch=said["after_turing_torch"],
+            ),
             source=rows_of_gpus(environment)[-1]["source"],
         )
 
@@ -123,8 +132,11 @@ def _is_held_back_for_turing(environment: Environment) -> bool:
     return bool(found[1].release) and found[1].release < numbers(newest)
 
 
-def _which(environment: Environment) -> str:
-    """ " 2.10: 3.6", where the table knows."""
+def _install(name: str, environment: Environment) -> Message:
+    """With the version, where the table knows it."""
     torch = environment.torch
     needed = minor_of_triton(torch.release, environment.system) if torch else None
-    return f", {needed} for torch {dotted(torch.release[:2])}" if torch and needed else ""
+    if torch is None or not needed:
+        return DO("install-triton-of-torch", package=name)
+    minor = dotted(torch.release[:2])
+    return DO("install-known-triton-of-torch", package=name, wanted=needed, torch=minor)

@@ -16,7 +16,7 @@ from sagekit.machine.message import Catalogue, Reasons, as_message, said
 from sagekit.machine.reason import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("machine", "kernels", "check", "host", "core", "app")
+ROOMS = ("machine", "kernels", "check", "host", "core", "app", "doctor/rules")
 LANGUAGES = ("zh", "zh-TW", "ja", "ko")
 FILES = sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
 IN_THE_MACHINERY = {ROOT / "machine" / "message.py", ROOT / "machine" / "reason.py"}
@@ -27,7 +27,7 @@ def catalogues() -> dict[str, Catalogue | Reasons]:
     found = {
         f"{room}.{name}": one
         for room in ROOMS
-        for name, one in vars(importlib.import_module(f"sagekit.{room}.catalogue")).items()
+        for name, one in vars(importlib.import_module(f"sagekit.{room.replace('/', '.')}.catalogue")).items()
         if isinstance(one, (Catalogue, Reasons))
     }
     # Its sentences stand in a table, beside the errors that they answer.
@@ -44,6 +44,7 @@ TRANSLATED = [one for one in TEMPLATES if not catalogues()[one[0]].english_only]
 TEXT = Catalogue(
     {
         "made": "{count:,} of {share:.1%} in {names:or} {others:and} {plain} {bars:dot} {then:then}",
+        "every": "{one:either}, {other:both}. {whole:sentences}",
         "inner": "{what}",
     }
 )
@@ -71,6 +72,18 @@ def test_a_message_is_its_english_text_and_keeps_code_and_values():
 def test_one_name_or_none_needs_no_joint():
     assert TEXT.templates and SOME("dtype", dtypes=("a",), dtype="b").needed == "a"
     assert SOME("dtype", dtypes=(), dtype="b").needed == ""
+
+
+def test_a_word_stands_between_all_and_sentences_follow_each_other():
+    made = TEXT("every", one=("a", "b", "c"), other=("d", "e", "f"), whole=("G h.", "I j."))
+    assert made == "a or b or c, d and e and f. G h. I j."
+
+
+def test_a_reason_may_have_several_sentences():
+    every = Reasons({"dtype-of": ("{dtype}", "none"), "dtype": ("one", "none")}, codes={"dtype-of": "dtype"})
+    reason = every("dtype-of", dtype="float16")
+    assert reason == Reason("dtype", "float16", "none")
+    assert as_message(reason).code == "dtype-of" and as_message(every("dtype")).code == "dtype"
 
 
 def test_a_value_that_is_missing_is_an_error_of_ours():
@@ -120,7 +133,7 @@ def calls_of_catalogues(tree: ast.AST):
 
 def templates_of(path: Path, name: str) -> dict:
     """The templates of the catalogue that a file knows by a name: its own room's, or that of the check."""
-    room = path.relative_to(ROOT).parts[0]
+    room = next(one for one in ROOMS if path.is_relative_to(ROOT / one))
     return catalogues()["check.REASONS" if name == "REASONS_OF_THE_CHECK" else f"{room}.{name}"].templates
 
 
@@ -213,9 +226,15 @@ def sentences(source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", ["startup.py", "startup_text.py", "ids.py"])
-def test_a_start_says_nothing_that_is_in_no_catalogue(name):
-    assert sentences((ROOT / "app" / name).read_text(encoding="utf-8")) == []
+WITHOUT_SENTENCES = [
+    *(ROOT / "app" / name for name in ("startup.py", "startup_text.py", "ids.py")),
+    *(file for file in sorted((ROOT / "doctor" / "rules").glob("*.py")) if file.name != "catalogue.py"),
+]
+
+
+@pytest.mark.parametrize("path", WITHOUT_SENTENCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_start_and_the_doctor_say_nothing_that_is_in_no_catalogue(path):
+    assert sentences(path.read_text(encoding="utf-8")) == []
 
 
 def test_a_sentence_is_found_wherever_it_is_written():
@@ -237,7 +256,7 @@ def texts(language: str) -> dict[str, str]:
 
 def sample(form: str) -> object:
     """A value that a placeholder of this format may have."""
-    if form in ("or", "and", "dot", "then"):
+    if form in ("or", "and", "dot", "then", "sentences", "either", "both"):
         return ("first", "second")
     return 1140.25 if form else "value"
 

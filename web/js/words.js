@@ -104,8 +104,13 @@ function shown(value, format) {
   return value !== null && typeof value === "object" ? sentence(value) : String(value);
 }
 
-const JOINTS = /** @type {Record<string, string>} */ ({ dot: " · ", then: "; " });
-const LISTS = /** @type {Record<string, "disjunction" | "conjunction">} */ ({ or: "disjunction", and: "conjunction" });
+const JOINTS = /** @type {Record<string, string>} */ ({ dot: " · ", then: "; ", sentences: " " });
+const LISTS = /** @type {Record<string, "disjunction" | "conjunction">} */ ({
+  or: "disjunction",
+  either: "disjunction",
+  and: "conjunction",
+  both: "conjunction",
+});
 
 /** @param {string[]} texts @param {string} format */
 function joined(texts, format) {
