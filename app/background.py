@@ -115,7 +115,14 @@ def _check(session: Session, gpus: dict[str, str]) -> None:
 
     try:
         kernels = session.kernels
-        session.proofs.check_missing(gpus, kernels.backends.values(), wait, kernels.proofs_changed, explained)
+        session.proofs.check_missing(
+            gpus,
+            kernels.backends.values(),
+            wait,
+            kernels.proofs_changed,
+            explained,
+            session.messages.checking,
+        )
     except Exception:
         log.exception("SageKit: the kernel check failed; models run on exact kernels")
 

@@ -1,4 +1,5 @@
-"""What the web side can ask for, which changes nothing, and the two events it hears: a message, a notice."""
+"""What the web side can ask for, which changes nothing, and the three events it hears: a message, a
+notice, how far the kernel check is."""
 
 import asyncio
 import functools
@@ -12,7 +13,7 @@ from pathlib import Path
 from ..check.catalogue import refusal
 from ..check.verdicts import Verdict
 from ..core.attention.report import Run
-from ..core.messages import Notice, Place, Shown
+from ..core.messages import Checking, Notice, Place, Shown
 from ..core.session import Session
 from ..doctor import rules
 from ..host import server as host
@@ -23,7 +24,7 @@ from ..machine.message import Message, said
 
 log = logging.getLogger(__name__)
 
-NODE_EVENT, NOTICE_EVENT = "sagekit.node", "sagekit.notice"
+EVENTS = {Shown: "sagekit.node", Notice: "sagekit.notice", Checking: "sagekit.check"}
 SHOWN_CLASSES = 64
 
 PACK = Path(__file__).parent.parent
@@ -178,6 +179,7 @@ def status(session: Session) -> dict:
     known, kernels = session.proofs, session.kernels.backends
     environment, stored = known.environment, known.stored
     remarks = [*known.remarks, *session.times.remarks]
+    check = known.checking.as_data()
     return {
         "version": environment.pack.version if environment else None,
         "environment": environment.as_data() if environment else None,
@@ -186,12 +188,13 @@ def status(session: Session) -> dict:
             name: {"title": one.title, "capabilities": _served(one)} for name, one in kernels.items()
         },
         "times": times(session),
-        "checking": known.checking,
+        "checking": known.checking.kernel,
+        "check": check,
         "remarks": remarks,
         "mismatches": [one.as_data() for one in rules.mismatches(environment)] if environment else [],
         "limits": [one.as_data() for one in rules.limits(environment)] if environment else [],
         "notices": session.messages.notices(),
-        "said": said([*_refusals(kernels.values()), *remarks]),
+        "said": [*said([*_refusals(kernels.values()), *remarks]), *check["said"]],
     }
 
 
@@ -249,10 +252,9 @@ def _redacted(text: str) -> str:
     return redaction.of_this_machine().redact(text)
 
 
-def _send(new: Shown | Notice) -> None:
-    """Sends a message or a notice to every page that is open."""
-    event = NODE_EVENT if isinstance(new, Shown) else NOTICE_EVENT
-    host.send(event, for_a_page(new.as_data()))
+def _send(new: Shown | Notice | Checking) -> None:
+    """Sends a message, a notice or a step of the kernel check to every page that is open."""
+    host.send(EVENTS[type(new)], for_a_page(new.as_data()))
 
 
 def _place(node_id: str) -> Place:

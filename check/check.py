@@ -97,6 +97,11 @@ def check(
     return results
 
 
+def is_tried(backend: Backend) -> bool:
+    """Whether the check runs a kernel; of the others it has a verdict at once."""
+    return not (backend.machine or _without_proof(backend))
+
+
 def _without_proof(backend: Backend) -> tuple[Reason, ...]:
     """A sparse kernel is not tried: its error on random data says nothing of its error in a model."""
     if not isinstance(backend.kind, Sparse):

@@ -29,6 +29,7 @@ ATTENTION = Catalogue(
         "calls-by-kernel": "{calls}",
         "step": "step {step}/{steps}",
         "step-gain": "step {step}/{steps} · {gain:.2f}x so far",
+        "checking-kernels": "checking kernels {number}/{count}; faster from the next run",
         "kernel-calls": "{kernel} {calls:,}",
         "own-calls": "ComfyUI {calls:,}",
         "gain": "{gain:.2f}x faster",

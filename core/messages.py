@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..machine.message import Message, said
+from .catalogue import ATTENTION
 from .clock import SYSTEM, Clock
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Shown:
         busy: Something goes on that takes a while: measuring, compiling.
         warnings: What the user should look at.
         run: The number of the report's run that it is about.
+        state: What that run came to, "done", "failed" or "cancelled"; "" where it goes on, or for none.
         place: Where the node is.
         time: Unix time, seconds.
     """
@@ -68,6 +70,7 @@ class Shown:
     busy: bool = False
     warnings: tuple[Remark, ...] = ()
     run: int | None = None
+    state: str = ""
     place: Place = field(default_factory=Place)
     time: float = 0.0
 
@@ -88,6 +91,7 @@ class Shown:
             "busy": self.busy,
             "warnings": [one.as_data() for one in self.warnings],
             "run": self.run,
+            "state": self.state,
             "time": self.time,
         }
 
@@ -121,11 +125,42 @@ class Notice:
         return {"id": self.id, **facts, "said": said([self.text])}
 
 
+@dataclass(frozen=True)
+class Checking:
+    """How far the kernel check is; without a count none goes on.
+
+    Attributes:
+        left: The kernels without a verdict, the one that is tried now first.
+        count: How many are tried in all.
+    """
+
+    left: tuple[str, ...] = ()
+    count: int = 0
+
+    @property
+    def kernel(self) -> str:
+        """The one that is tried now, "" while none is."""
+        return self.left[0] if self.left else ""
+
+    def as_data(self) -> dict[str, Any]:
+        """The same as JSON-ready values; fields are only ever added."""
+        number = self.count - len(self.left) + 1 if self.left else 0
+        lines = [ATTENTION("checking-kernels", number=number, count=self.count)] if self.left else []
+        return {
+            "kernel": self.kernel,
+            "left": list(self.left),
+            "number": number,
+            "count": self.count,
+            "line": lines[0] if lines else "",
+            "said": said(lines),
+        }
+
+
 class Messages:
     """What the nodes said last, notices beyond a node, and who hears them; safe to share among threads.
 
     Attributes:
-        listeners: Called with every new message and notice.
+        listeners: Called with every new message and notice, and with each step of the kernel check.
         locator: Says where a node of the prompt that runs is: asks the host, which knows the prompt.
     """
 
@@ -136,7 +171,7 @@ class Messages:
         self._shown: dict[tuple[str | None, str], Shown] = {}
         self._notices: deque[Notice] = deque(maxlen=KEPT_NOTICES)
         self._warned: set[str] = set()
-        self.listeners: list[Callable[[Shown | Notice], None]] = []
+        self.listeners: list[Callable[[Shown | Notice | Checking], None]] = []
         self.locator: Callable[[str], Place] | None = None
 
     def locate(self, node_id: str) -> Place:
@@ -156,13 +191,15 @@ class Messages:
         busy: bool = False,
         warnings: Iterable[Remark] = (),
         run: int | None = None,
+        state: str = "",
     ) -> None:
         """Shows a line on a node; the lines, where there is more to say, to who looks closer."""
         if node_id is None:
             return
         place = self.locate(node_id)
         now = self._clock.time()
-        shown = Shown(node_id, line, tuple(lines) or (line,), busy, tuple(warnings), run, place, now)
+        everything = tuple(lines) or (line,)
+        shown = Shown(node_id, line, everything, busy, tuple(warnings), run, state, place, now)
         with self._lock:
             key = (place.workflow, node_id)
             self._shown.pop(key, None)
@@ -179,6 +216,10 @@ class Messages:
                 return
             self._notices.append(new)
         self._tell(new)
+
+    def checking(self, now: Checking) -> None:
+        """Tells how far the kernel check is; the proofs keep it."""
+        self._tell(now)
 
     def warn_once(self, texts: Iterable[str], about: str = "") -> None:
         """One line in the log for those of the texts that were not in it yet.
@@ -203,7 +244,7 @@ class Messages:
         with self._lock:
             return [one.as_data() for one in self._notices]
 
-    def _tell(self, new: Shown | Notice) -> None:
+    def _tell(self, new: Shown | Notice | Checking) -> None:
         for listener in list(self.listeners):
             try:
                 listener(new)

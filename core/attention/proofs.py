@@ -4,6 +4,7 @@ A kernel runs only after it agreed with float32 attention here. Until it has, mo
 PyTorch itself and on ComfyUI's own attention.
 """
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from ...kernels.backend import Backend
 from ...machine import Environment
 from ...machine.reason import Reason
 from ..catalogue import REASONS
+from ..messages import Checking
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class Proofs:
     Attributes:
         stored: The verdicts known so far; None before the first look.
         remarks: What a user should know of how they were read and kept.
-        checking: The kernel that is being tried now, "" while none is.
+        checking: How far the check is that goes on.
     """
 
     def __init__(self) -> None:
@@ -36,7 +38,7 @@ class Proofs:
         self.stored: Stored | None = None
         self.environment: Environment | None = None
         self.remarks: list[str] = []
-        self.checking = ""
+        self.checking = Checking()
 
     def read(self, file: Path, environment: Environment) -> None:
         """Takes what an earlier check left for this machine."""
@@ -90,6 +92,7 @@ class Proofs:
         wait: Callable[[], None],
         changed: Callable[[], None],
         explain: Callable[[str, Mapping[str, Verdict]], Iterable[str]] = lambda gpu, found: (),
+        tell: Callable[[Checking], None] = lambda now: None,
     ) -> None:
         """Tries every kernel that has no verdict yet, GPU by GPU, and says how it went in one line each.
 
@@ -99,26 +102,39 @@ class Proofs:
             wait: Returns when no prompt runs.
             changed: Called after each verdict.
             explain: Lines on what the verdicts of a GPU mean.
+            tell: Called with how far it is, whenever that has changed.
         """
         kernels = list(kernels)
-        for gpu, device in gpus.items():
-            missing = self.missing(gpu, kernels)
-            if all(backend.machine for backend in missing):
-                self.add(gpu, check.check(missing, device))
-                continue
+        missing = {gpu: self.missing(gpu, kernels) for gpu in gpus}
+        left = [one.name for each in missing.values() for one in each if check.is_tried(one)]
+        count = len(left)
 
-            def progress(kernel: str, case: str) -> None:
-                self.checking = kernel
+        def tell_left() -> None:
+            now = Checking(tuple(left), count) if left else Checking()
+            if now != self.checking:
+                self.checking = now
+                tell(now)
 
-            def found(kernel: str, verdict: Verdict, gpu: str = gpu) -> None:
-                self.add(gpu, {kernel: verdict})
-                changed()
+        def found(gpu: str, kernel: str, verdict: Verdict) -> None:
+            self.add(gpu, {kernel: verdict})
+            changed()
+            if kernel in left:
+                left.remove(kernel)
+                tell_left()
 
-            check.check(missing, device, wait=wait, progress=progress, found=found)
-            self.checking = ""
-            log.info("SageKit: kernel check on %s: %s", gpu, "; ".join(self._summary(gpu)))
-            for line in explain(gpu, self.of(gpu)):
-                log.info("SageKit: %s", line)
+        tell_left()
+        try:
+            for gpu, device in gpus.items():
+                if all(backend.machine for backend in missing[gpu]):
+                    self.add(gpu, check.check(missing[gpu], device))
+                    continue
+                check.check(missing[gpu], device, wait=wait, found=functools.partial(found, gpu))
+                log.info("SageKit: kernel check on %s: %s", gpu, "; ".join(self._summary(gpu)))
+                for line in explain(gpu, self.of(gpu)):
+                    log.info("SageKit: %s", line)
+        finally:
+            left.clear()
+            tell_left()
 
     def _summary(self, gpu: str) -> Iterator[str]:
         """ "ok: a, b", then each kernel that is installed and not ok with its verdict."""

@@ -299,7 +299,8 @@ class Runs:
         notes = list(run.notes.values())
         self._messages.warn_once(notes)
         lines = [run.summary(), *notes]
-        self._messages.say(run.settings.node_id, run.line(), lines, warnings=run.warnings(), run=run.number)
+        node, warnings = run.settings.node_id, run.warnings()
+        self._messages.say(node, run.line(), lines, warnings=warnings, run=run.number, state=run.state)
         for listener in list(self.listeners):
             try:
                 listener(run)

@@ -23,11 +23,10 @@ def running(attention, monkeypatch, tmp_path):
 
     tried, session = [], Session(backends())
 
-    def check(backends, device, *, wait, progress, found):
+    def check(backends, device, *, wait, found):
         for backend in backends:
             wait()
             tried.append((backend.name, device, threading.current_thread().name))
-            progress(backend.name, "")
             found(backend.name, Verdict(OK, 0.01))
 
     remaining = [1, 1, 0]
@@ -80,6 +79,24 @@ def test_it_tries_every_kernel_off_the_main_thread_and_keeps_the_verdicts(runnin
     assert {thread for _, _, thread in running.tried} == {"SageKit kernel check"}
     stored, trouble = verdicts.read(running.file)
     assert trouble == "" and set(stored.of(GPU)) == set(backends())
+
+
+def test_how_far_it_is_goes_to_the_pages_that_are_open(running, monkeypatch):
+    from sagekit.app import routes
+
+    monkeypatch.setattr(sys.modules[f"{routes.__package__}.background"].check, "is_tried", lambda one: True)
+    sent = []
+    running.server.routes = running.web.RouteTableDef()
+    running.server.send_sync = lambda event, data: sent.append((event, data))
+    routes.register(running.session, list, {})
+    running.start()
+    asyncio.run(_serve(running))
+    told = [data for event, data in sent if event == "sagekit.check"]
+    count = len(backends())
+    assert [one["number"] for one in told] == [*range(1, count + 1), 0]
+    assert {one["count"] for one in told[:-1]} == {count}
+    assert told[0]["line"] == f"checking kernels 1/{count}; faster from the next run"
+    assert routes.status(running.session)["check"] == told[-1]
 
 
 def test_the_next_start_checks_nothing(running):

@@ -70,7 +70,7 @@ def status(gpu: str = GPU) -> dict:
                 {"call": CALL, "host": 1.0, "kernels": {"sage2-int8-fp8": 0.25, "sdpa-cudnn": 0.5}},
             ]
         },
-        "checking": "",
+        **checking(0, 0),
         "remarks": ["The kernels were checked again, since the driver changed."],
         "mismatches": [
             {"reason": reason, "about": "triton-windows", "do": "Install 3.6.", "source": "triton-windows"}
@@ -78,6 +78,15 @@ def status(gpu: str = GPU) -> dict:
         "limits": [],
         "notices": [],
     }
+
+
+def checking(number: int, count: int) -> dict:
+    """Of a status: the kernel check is at one of so many kernels; a count of 0 where none goes on."""
+    left = [f"kernel-{one}" for one in range(number, count + 1)]
+    line = f"checking kernels {number}/{count}; faster from the next run" if count else ""
+    kernel = left[0] if left else ""
+    check = {"kernel": kernel, "left": left, "number": number, "count": count, "line": line, "said": []}
+    return {"checking": kernel, "check": check}
 
 
 def step(code: str, title: str, shown: list[str], undo: list[str]) -> dict:

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 from sagekit.app.background import explained
+from sagekit.check import check
 from sagekit.check.verdicts import OK, WRONG, Stored, Verdict
 from sagekit.core.attention import dispatch, proofs
 from sagekit.core.attention.plan import OnHost
 from sagekit.core.attention.settings import Settings
+from sagekit.core.messages import Checking
 from sagekit.doctor.causes.answer import explain
 from support.machines import FULL, HOPPER, declare
 
@@ -94,10 +96,9 @@ def test_the_background_check_waits_for_prompts_keeps_each_verdict_and_says_it_i
     known._file, known.stored = tmp_path / "verdicts.json", Stored("x")
     waits, changes = [], []
 
-    def check(backends, device, *, wait, progress, found):
+    def check(backends, device, *, wait, found):
         for backend in backends:
             wait()
-            progress(backend.name, "a case")
             state = WRONG if backend.name == SAGE else OK
             found(backend.name, Verdict(state, 0.01 if state == OK else None, "error 0.5"))
 
@@ -106,18 +107,53 @@ def test_the_background_check_waits_for_prompts_keeps_each_verdict_and_says_it_i
         known.check_missing(
             {GPU: "cuda:0"}, declare(FULL), lambda: waits.append(1), lambda: changes.append(1)
         )
-    assert len(waits) == len(changes) == len(declare(FULL)) and known.checking == ""
+    assert len(waits) == len(changes) == len(declare(FULL)) and known.checking == Checking()
     assert not known.of(GPU)[SAGE].is_good and known.of(GPU)["kitchen-int8"].is_good
     (line,) = [record.getMessage() for record in caplog.records]
     assert "ok: " in line and f"{SAGE} wrong: error 0.5" in line
     assert known.missing(GPU, declare(FULL)) == []
 
 
+def test_how_far_the_background_check_is_is_told_of_the_kernels_that_are_tried(known, monkeypatch):
+    known.stored = Stored("x")
+    told, declared = [], declare(FULL)
+    tried = [one.name for one in known.missing(GPU, declared) if check.is_tried(one)]
+
+    def run(backends, device, *, wait, found):
+        for backend in backends:
+            assert check.is_tried(backend) is False or known.checking.kernel == backend.name
+            found(backend.name, Verdict(OK, 0.01))
+
+    monkeypatch.setattr(proofs.check, "check", run)
+    known.check_missing({GPU: "cuda:0"}, declared, lambda: None, lambda: None, tell=told.append)
+    assert 2 < len(tried) < len(declared)
+    shown = [one.as_data() for one in told]
+    assert [one["kernel"] for one in shown] == [*tried, ""]
+    assert [one["line"] for one in shown[:-1]] == [
+        f"checking kernels {number}/{len(tried)}; faster from the next run"
+        for number in range(1, len(tried) + 1)
+    ]
+    assert {one["code"] for each in shown for one in each["said"]} == {"checking-kernels"}
+    assert shown[-1]["line"] == "" and known.checking == Checking()
+
+
+def test_a_check_that_raises_is_not_told_to_go_on(known, monkeypatch):
+    told = []
+
+    def fail(*arguments, **options):
+        raise RuntimeError("no child process")
+
+    monkeypatch.setattr(proofs.check, "check", fail)
+    with pytest.raises(RuntimeError):
+        known.check_missing({GPU: "cuda:0"}, declare(FULL), lambda: None, lambda: None, tell=told.append)
+    assert told[0].count and told[-1] == known.checking == Checking()
+
+
 def test_the_background_check_says_what_a_known_error_means(known, monkeypatch, caplog):
     known.stored = Stored("x")
     error = "ImportError: undefined symbol: _ZN3c106detail14torchCheckFailEPKcS2_jRKSs"
 
-    def check(backends, device, *, wait, progress, found):
+    def check(backends, device, *, wait, found):
         for backend in backends:
             found(backend.name, Verdict("not-importable" if backend.name == SAGE else OK, None, error))
 

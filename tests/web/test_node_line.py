@@ -125,6 +125,52 @@ def test_a_busy_node_shows_its_progress(page):
     line.locator(".pi-spinner").wait_for(state="detached")
 
 
+def check(page, number: int, count: int) -> None:
+    page.tell("sagekit.check", web_answers.checking(number, count)["check"])
+
+
+def test_while_the_kernel_check_runs_the_node_says_how_far_it_is(page, canned):
+    before = serialised(page)
+    check(page, 7, 23)
+    line = page.browser_page.locator(LINE)
+    line.filter(has_text="checking kernels 7/23; faster from the next run").wait_for()
+    assert line.locator(".pi-spinner").count() == 1 and serialised(page) == before
+    check(page, 8, 23)
+    line.filter(has_text="8/23").wait_for()
+    # A run that goes on is told before it, and one that broke.
+    for more in ({"busy": True, "line": "step 7/20"}, {"line": "run failed", "state": "failed"}):
+        show(page, time=web_answers.message()["time"] + len(more["line"]), **more)
+        line.filter(has_text=more["line"]).wait_for()
+    show(page, time=web_answers.message()["time"] + 20)
+    line.filter(has_text="8/23").wait_for()
+    assert CALLS.split(" · ")[0] not in line.inner_text() and "calls: sage2" in line.get_attribute("title")
+    check(page, 0, 0)
+    line.filter(has_text=CALLS).wait_for()
+    page.browser_page.evaluate(OPEN_ANEW)
+    check(page, 9, 23)
+    line.filter(has_text="9/23").wait_for()
+    check(page, 0, 0)
+    line.wait_for(state="detached")
+
+
+@pytest.mark.parametrize(("kernel", "lines"), [("off", 0), ("sage2-int8-fp8", 0), ("kernel-9", 1)])
+def test_a_node_that_will_not_be_faster_for_the_kernel_check_says_nothing_of_it(page, kernel, lines):
+    page.browser_page.evaluate(
+        f"kernel => {{ {NODE}.widgets.find(one => one.name === 'kernel').value = kernel }}", kernel
+    )
+    check(page, 7, 23)
+    page.browser_page.wait_for_timeout(200)
+    assert page.browser_page.locator(LINE).count() == lines
+    check(page, 0, 0)
+
+
+def test_the_kernel_check_is_on_the_node_after_the_page_is_opened(browser, served):
+    canned = Canned()
+    canned.answers["status"] |= web_answers.checking(3, 9)
+    for page in opened(browser, served.url + DEMO, canned.prepare):
+        page.browser_page.locator(LINE, has_text="checking kernels 3/9").wait_for()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"node_type": "PatchTorchCompile"}, {"node_id": "7"}, {"node_id": "99"}, {"workflow": "another"}],

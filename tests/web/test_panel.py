@@ -56,9 +56,13 @@ def test_the_panel_shows_the_machine_and_what_does_not_fit(panel, tmp_path):
     panel.page.screenshot(tmp_path / "panel.png")
 
 
-def test_the_kernel_that_is_checked_is_named(panel):
-    panel.answer(status=web_answers.status() | {"checking": "sage2-int8-fp8-sm90"})
-    panel.body.get_by_text("Checking the kernel sage2-int8-fp8-sm90").wait_for()
+def test_the_kernel_that_is_checked_is_named_with_how_many_there_are(panel):
+    panel.answer(status=web_answers.status() | web_answers.checking(7, 23))
+    panel.body.get_by_text("Checking kernels: 7 of 23 (kernel-7)").wait_for()
+    bar = panel.body.locator("progress")
+    assert (bar.get_attribute("value"), bar.get_attribute("max")) == ("6", "23")
+    panel.page.tell("sagekit.check", web_answers.checking(8, 23)["check"])
+    panel.body.get_by_text("Checking kernels: 8 of 23 (kernel-8)").wait_for()
 
 
 def test_every_kernel_is_there_with_its_verdict_and_its_reason(panel):

@@ -3,7 +3,7 @@
 import { api, onSetting, setting } from "./host.js";
 import { keepOnly, removeAll, rewrite, show } from "./node_line.js";
 import { addressee, allNodes } from "./nodes.js";
-import { load, state } from "./store.js";
+import { hearCheck, load, state } from "./store.js";
 import { learn, onWords } from "./words.js";
 
 export const NODE_LINE = "SageKit.NodeLine";
@@ -57,6 +57,7 @@ function apply(message) {
 export function applyAll() {
   keepOnly(allNodes());
   for (const message of [...last.values()].sort((a, b) => (a.time ?? 0) - (b.time ?? 0))) apply(message);
+  if (setting(NODE_LINE, true)) rewrite(allNodes());
 }
 
 /** Asks the server what its nodes said last; after a reload of the page nothing else knows. */
@@ -66,6 +67,12 @@ export async function recall() {
   applyAll();
 }
 
+/** How far the kernel check is. @param {any} check */
+function hear(check) {
+  hearCheck(check);
+  if (setting(NODE_LINE, true)) rewrite(allNodes());
+}
+
 function afresh() {
   removeAll();
   applyAll();
@@ -73,6 +80,7 @@ function afresh() {
 
 export function listen() {
   api.addEventListener("sagekit.node", (/** @type {any} */ event) => receive(event.detail));
+  api.addEventListener("sagekit.check", (/** @type {any} */ event) => hear(event.detail));
   api.addEventListener("reconnected", recall);
   onSetting(NODE_LINE, afresh);
   // The two ways of drawing lay a node out differently.
@@ -80,5 +88,5 @@ export function listen() {
     removeAll();
     setTimeout(applyAll, 200);
   });
-  onWords(rewrite);
+  onWords(() => rewrite());
 }

@@ -3,6 +3,7 @@
 import { app, drawnByVue, openPanel } from "./host.js";
 import { make, icon } from "./dom.js";
 import { expect, giveBack, take } from "./node_room.js";
+import { says } from "./says.js";
 import { load, runOf } from "./store.js";
 import { tooltip } from "./tooltip.js";
 import { say, told } from "./words.js";
@@ -19,16 +20,27 @@ const lines = new Map();
  * @param {any} message
  */
 export function show(node, message) {
-  if (typeof node?.addDOMWidget !== "function") return;
-  const line = lines.get(node) ?? add(node);
-  if (line.message && (line.message.time ?? 0) > (message.time ?? 0)) return;
-  line.message = message;
-  write(line);
+  const before = lines.get(node)?.message;
+  if (before && (before.time ?? 0) > (message.time ?? 0)) return;
+  update(node, message);
 }
 
-/** Writes all lines anew, in another language. */
-export function rewrite() {
-  for (const line of lines.values()) if (line.message) write(line);
+/** Writes the lines of nodes anew, those that are there if none are named. @param {Iterable<any>} [nodes] */
+export function rewrite(nodes = [...lines.keys()]) {
+  for (const node of nodes) update(node);
+}
+
+/**
+ * @param {any} node
+ * @param {any} [message] its last one
+ */
+function update(node, message = lines.get(node)?.message ?? null) {
+  if (typeof node?.addDOMWidget !== "function") return;
+  const now = says(node, message);
+  if (!now) return remove(node);
+  const line = lines.get(node) ?? add(node);
+  line.message = message;
+  write(line.element, now);
 }
 
 /** @param {any} node */
@@ -78,7 +90,7 @@ function add(node) {
   const line = { widget, element, message: null };
   lines.set(node, line);
   take(node, element);
-  const details = () => readDetails(line);
+  const details = () => readDetails(node);
   element.addEventListener("pointerenter", details);
   element.addEventListener("focus", details);
   element.addEventListener("wheel", zoom, { passive: false });
@@ -93,8 +105,8 @@ function zoom(event) {
   app.canvas.processMouseWheel(event);
 }
 
-/** @param {{element: HTMLElement, message: any}} line */
-function write({ element, message }) {
+/** @param {HTMLElement} element @param {any} message what the node says now */
+function write(element, message) {
   const warnings = message.warnings ?? [];
   const parts = [];
   if (message.busy) parts.push(icon("spin spinner"));
@@ -110,12 +122,12 @@ function write({ element, message }) {
   element.setAttribute("aria-label", [told(message.line ?? ""), ...said, say("openPanel")].join("; "));
 }
 
-/** The run's own reasons, errors and time are asked for when somebody looks. @param {any} line */
-async function readDetails(line) {
-  const { run, busy } = line.message ?? {};
+/** The run's own reasons, errors and time are asked for when somebody looks. @param {any} node */
+async function readDetails(node) {
+  const { run, busy } = lines.get(node)?.message ?? {};
   if (busy || run === null || run === undefined || runOf(run)) return;
   await load("report");
-  if (line.message) write(line);
+  if (lines.has(node)) update(node);
 }
 
 /** @param {any} node */

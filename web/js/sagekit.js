@@ -47,6 +47,8 @@ async function askForNotices() {
   await load("status");
   showNotices();
   noticeStrays();
+  // How far the kernel check is.
+  applyAll();
 }
 
 app.registerExtension({

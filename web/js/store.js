@@ -78,6 +78,16 @@ function clean(answer) {
   return answer;
 }
 
+/** How far the kernel check is, as the server tells it of itself. @param {any} check */
+export function hearCheck(check) {
+  if (!state.status || check === null || typeof check !== "object") return;
+  learn(check.said);
+  state.status = { ...state.status, checking: check.kernel, check };
+  // The next answer may be as the last one was, and this no longer.
+  delete texts.status;
+  tell();
+}
+
 /** A run of the last report by its id. @param {number | null | undefined} id */
 export function runOf(id) {
   if (id === null || id === undefined) return undefined;

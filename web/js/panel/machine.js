@@ -21,8 +21,10 @@ function write(body) {
   if (!status) return body.replaceChildren(empty(say("loading")));
   const parts = [];
   if (status.checking) {
-    const text = say("checking", { kernel: status.checking });
+    const { number = 0, count = 0 } = status.check ?? {};
+    const text = say("checking", { kernel: status.checking, number, count });
     parts.push(make("p.checking", { role: "status" }, icon("spin spinner"), text));
+    parts.push(make("progress.progress", { max: count, value: Math.max(0, number - 1), "aria-label": text }));
   }
   parts.push(status.environment ? facts(rows(status.environment)) : empty(say("machineUnknown")));
   parts.push(list(say("mismatches"), (status.mismatches ?? []).map(misfit)));
