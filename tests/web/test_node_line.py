@@ -125,6 +125,17 @@ def test_a_busy_node_shows_its_progress(page):
     line.locator(".pi-spinner").wait_for(state="detached")
 
 
+def in_a_subgraph(page) -> tuple[str, str]:
+    """Puts the node into a subgraph; the ids of the subgraph's node and of the node in it."""
+    page.browser_page.evaluate(
+        f"""() => {{
+            const {{ node }} = app.graph.convertToSubgraph(new Set([{NODE}]))
+            window.outer = node
+        }}"""
+    )
+    return tuple(page.browser_page.evaluate("() => [String(outer.id), String(outer.subgraph.nodes[0].id)]"))
+
+
 def check(page, number: int, count: int) -> None:
     page.tell("sagekit.check", web_answers.checking(number, count)["check"])
 
@@ -151,6 +162,35 @@ def test_while_the_kernel_check_runs_the_node_says_how_far_it_is(page, canned):
     line.filter(has_text="9/23").wait_for()
     check(page, 0, 0)
     line.wait_for(state="detached")
+
+
+@pytest.mark.parametrize(("key", "word"), [("b", "bypassed"), ("m", "muted")])
+@pytest.mark.parametrize("vue", [False, True], ids=["on the canvas", "drawn by Vue"])
+def test_a_node_that_is_left_out_shows_no_line_of_a_run(page, vue, key, word, tmp_path):
+    if vue:
+        page.set("Comfy.VueNodes.Enabled", True)
+        page.browser_page.wait_for_timeout(1000)
+    line = show(page, warnings=[web_answers.warning()])
+    line.filter(has_text=CALLS).wait_for()
+    page.browser_page.evaluate(f"() => {{ app.canvas.select({NODE}); app.canvas.canvas.focus() }}")
+    page.browser_page.keyboard.press(f"Control+{key}")
+    line.filter(has_text=word).wait_for()
+    page.screenshot(tmp_path / "left_out.png")
+    assert line.inner_text() == line.get_attribute("title") == word
+    assert line.locator(".pi-exclamation-triangle").count() == 0
+    page.browser_page.keyboard.press(f"Control+{key}")
+    line.filter(has_text=CALLS).wait_for()
+    line.locator(".pi-exclamation-triangle").wait_for()
+
+
+def test_a_node_in_a_subgraph_that_is_bypassed_says_so(page):
+    outer, inner = in_a_subgraph(page)
+    show(page, node_id=f"{outer}:{inner}")
+    text = "app.graph.getNodeById(window.outer.id).subgraph.nodes[0].widgets.at(-1).element?.innerText"
+    page.wait_for(f"{text} === {CALLS!r}")
+    page.browser_page.evaluate("() => { app.canvas.select(outer); app.canvas.canvas.focus() }")
+    page.browser_page.keyboard.press("Control+b")
+    page.wait_for(f"{text} === 'bypassed'")
 
 
 @pytest.mark.parametrize(("kernel", "lines"), [("off", 0), ("sage2-int8-fp8", 0), ("kernel-9", 1)])
@@ -200,14 +240,7 @@ def test_what_the_nodes_said_without_naming_a_workflow_is_there_after_the_page_i
 
 
 def test_a_node_in_a_subgraph_is_found_by_the_id_of_its_run(page):
-    page.browser_page.evaluate(
-        f"""() => {{
-            const {{ node }} = app.graph.convertToSubgraph(new Set([{NODE}]))
-            window.outer = node
-        }}"""
-    )
-    inner = page.browser_page.evaluate("() => String(outer.subgraph.nodes[0].id)")
-    outer = page.browser_page.evaluate("() => String(outer.id)")
+    outer, inner = in_a_subgraph(page)
     show(page, node_id=f"{outer}:{inner}")
     page.wait_for("outer.subgraph.nodes[0].widgets.some(widget => widget.name === 'sagekit_line')")
 

@@ -81,6 +81,8 @@ function afresh() {
 export function listen() {
   api.addEventListener("sagekit.node", (/** @type {any} */ event) => receive(event.detail));
   api.addEventListener("sagekit.check", (/** @type {any} */ event) => hear(event.detail));
+  // Some of them may be bypassed now.
+  api.addEventListener("graphChanged", () => rewrite());
   api.addEventListener("reconnected", recall);
   onSetting(NODE_LINE, afresh);
   // The two ways of drawing lay a node out differently.

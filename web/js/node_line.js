@@ -3,7 +3,7 @@
 import { app, drawnByVue, openPanel } from "./host.js";
 import { make, icon } from "./dom.js";
 import { expect, giveBack, take } from "./node_room.js";
-import { says } from "./says.js";
+import { leftOut, says } from "./says.js";
 import { load, runOf } from "./store.js";
 import { tooltip } from "./tooltip.js";
 import { say, told } from "./words.js";
@@ -11,7 +11,12 @@ import { say, told } from "./words.js";
 const NAME = "sagekit_line";
 const HEIGHT = 34;
 
-/** @type {Map<any, {widget: any, element: HTMLElement, message: any}>} */
+/**
+ * @typedef {{widget: any, element: HTMLElement, message: any, left: string}} Line with the node's last message, and
+ *   why it does not run
+ */
+
+/** @type {Map<any, Line>} */
 const lines = new Map();
 
 /**
@@ -40,6 +45,7 @@ function update(node, message = lines.get(node)?.message ?? null) {
   if (!now) return remove(node);
   const line = lines.get(node) ?? add(node);
   line.message = message;
+  line.left = now.left ?? "";
   write(line.element, now);
 }
 
@@ -74,6 +80,8 @@ export function keepOnly(present) {
 /** @param {any} node */
 function add(node) {
   const element = make("button.line", { type: "button", onclick: openPanel });
+  /** @type {Line} */
+  const line = { widget: null, element, message: null, left: "" };
   expect(node);
   const widget = node.addDOMWidget(NAME, "sagekit-line", element, {
     serialize: false,
@@ -81,13 +89,15 @@ function add(node) {
     margin: 4,
     getValue: () => "",
     setValue: () => {},
+    // A change of its mode is told to nobody at once, but drawn.
+    onDraw: () => lines.has(node) && leftOut(node, line.message) !== line.left && update(node),
   });
   // Both are asked: one for the workflow that is saved, one for the prompt that is queued.
   widget.serialize = false;
   // A height of its own: without it the line takes part in sharing out the room of a node made larger.
   widget.computeSize = (/** @type {number} */ width) => [width ?? 0, HEIGHT];
   widget.computeLayoutSize = undefined;
-  const line = { widget, element, message: null };
+  line.widget = widget;
   lines.set(node, line);
   take(node, element);
   const details = () => readDetails(node);
@@ -115,9 +125,9 @@ function write(element, message) {
   words.textContent = told(message.line ?? "");
   element.replaceChildren(...parts, words);
   element.classList.toggle("sagekit-busy", Boolean(message.busy));
+  element.classList.toggle("sagekit-left-out", Boolean(message.left));
   element.classList.toggle("sagekit-warned", warnings.length > 0);
-  const text = tooltip(message, runOf(message.run));
-  element.title = text;
+  element.title = tooltip(message, runOf(message.run));
   const said = warnings.map((/** @type {any} */ one) => say("warning", { text: told(one.text) }));
   element.setAttribute("aria-label", [told(message.line ?? ""), ...said, say("openPanel")].join("; "));
 }

@@ -35,17 +35,18 @@ export function allNodes() {
 }
 
 /**
- * The node with an id as a run names it: "12", or "12:5" for node 5 in the subgraph that node 12 is.
- * @param {string | number | null} id
+ * The nodes on the way to the one with an id as a run names it, which is the last: one for "12", two for "12:5",
+ * node 5 in the subgraph that node 12 is; undefined from the first that is not there.
+ * @param {string | number | null | undefined} id
+ * @returns {any[]}
  */
-export function nodeOf(id) {
+export function wayTo(id) {
   let graph = rootGraph();
-  let node;
-  for (const part of String(id ?? "").split(":")) {
-    node = inside(graph).find((/** @type {any} */ one) => String(one.id) === part);
+  return String(id ?? "").split(":").map((part) => {
+    const node = inside(graph).find((/** @type {any} */ one) => String(one.id) === part);
     graph = node?.subgraph;
-  }
-  return node;
+    return node;
+  });
 }
 
 /**
@@ -56,6 +57,6 @@ export function addressee(message) {
   if (!message) return undefined;
   const here = rootGraph()?.id;
   if (message.workflow && here && message.workflow !== here) return undefined;
-  const node = nodeOf(message.node_id);
+  const node = wayTo(message.node_id).at(-1);
   return TYPES.has(typeOf(node)) && typeOf(node) === message.node_type ? node : undefined;
 }
