@@ -222,8 +222,9 @@ def _catalogues() -> dict[str, Any]:
 def _rooms_with_a_catalogue() -> Iterator[str]:
     """ "core", "doctor/rules"."""
     for room in ROOMS:
-        for file in sorted((PACK / room).rglob("catalogue.py")):
-            yield file.parent.relative_to(PACK).as_posix()
+        for found in sorted((PACK / room).rglob("catalogue*")):
+            if found.is_dir() or found.suffix == ".py":
+                yield found.parent.relative_to(PACK).as_posix()
 
 
 def _values(template: str | tuple[str, str]) -> list[str]:

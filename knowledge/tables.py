@@ -19,6 +19,7 @@ def tables() -> dict[str, Any]:
     return rows
 
 
+@lru_cache(maxsize=4096)
 def numbers(version: str) -> tuple[int, ...]:
     """ "12.8" as (12, 8)."""
     return tuple(int(number) for number in re.findall(r"\d+", version))

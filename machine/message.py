@@ -15,6 +15,7 @@ A value that is a list is joined with commas, or as its format says: "or", "and"
 
 import string
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Union
 
 from .reason import Reason
@@ -41,6 +42,9 @@ class Message(str):
         made = super().__new__(cls, text)
         made.code, made.values = code, dict(values or {})
         return made
+
+    def __deepcopy__(self, memo: object) -> "Message":
+        return self  # Nothing of it changes.
 
     def as_data(self) -> dict[str, Any]:
         """The sentence as JSON-ready values."""
@@ -127,5 +131,14 @@ def _joined(texts: list[str], how: str) -> str:
 _FORMATTER = _Formatter()
 
 
+@cache
+def _parts(template: str) -> tuple[tuple[str, str | None, str], ...]:
+    """What is written before each placeholder, its name and its format."""
+    return tuple((text, name, form or "") for text, name, form, _ in _FORMATTER.parse(template))
+
+
 def _filled(template: str, values: Mapping[str, Value]) -> str:
-    return _FORMATTER.vformat(template, (), values)
+    return "".join(
+        text if name is None else text + _FORMATTER.format_field(values[name], form)
+        for text, name, form in _parts(template)
+    )

@@ -7,6 +7,7 @@ from ...knowledge.facts import table
 from ...machine import Environment
 from ..commands.python import pip
 from ..commands.quoting import Command
+from .catalogue import OTHER_WAYS, sentences
 from .step import Change, Step
 from .triton import Triton, triton_for
 from .undo import way_back
@@ -24,11 +25,10 @@ def _kitchen(environment: Environment) -> Iterator[Step]:
     if any(re.search(row["match"], gpu.name) for gpu in environment.gpus):
         yield Step(
             "kitchen-on-amd",
-            "Start ComfyUI with --use-ck-attention",
-            ("Comfy Kitchen, which ComfyUI brings, has INT8 attention for RDNA3 and newer.",),
-            by_hand="Add the flag to how ComfyUI is started. Where this Kitchen has no attention for the "
-            "GPU, ComfyUI stops at its start and says so: then leave the flag out, or update comfy-kitchen.",
-            undo_by_hand="Leave the flag out.",
+            OTHER_WAYS("start-with-kitchen"),
+            (OTHER_WAYS("kitchen-on-rdna3"),),
+            by_hand=OTHER_WAYS("add-kitchens-flag"),
+            undo_by_hand=OTHER_WAYS("leave-the-flag-out"),
             sources=(row["source"],),
         )
 
@@ -43,19 +43,14 @@ def _sage_1(environment: Environment) -> Iterator[Step]:
         if not isinstance(wanted, Triton):
             return
         after = {wanted.name: wanted.requirement} | after
-    brings = (
-        ""
-        if "triton" in packages or environment.system == "windows"
-        else " torch for ROCm brings its own Triton."
-    )
+    brings = "triton" not in packages and environment.system != "windows"
     back = {name: way_back(name, environment) for name in after}
     yield Step(
         "amd-sage-1",
-        f"An experiment: SageAttention {row['version']} for ComfyUI's own --use-sage-attention",
+        OTHER_WAYS("sage-1-for-comfyui", version=row["version"]),
         (
-            "Version 1 is Triton alone and runs on some AMD GPUs; version 2 is CUDA code." + brings,
-            "It is wrong by up to 28 % at key lengths that are no multiple of 64: compare a picture with the "
-            "flag and one without. This node does not use it on AMD.",
+            sentences(OTHER_WAYS("version-1-on-amd"), OTHER_WAYS("rocm-brings-triton") if brings else ""),
+            OTHER_WAYS("version-1-wrong-on-amd"),
         ),
         commands=tuple(pip(environment, "install", "--no-deps", one) for one in after.values()),
         undo=tuple(_commands(back, after)),
@@ -73,10 +68,9 @@ def _flash(environment: Environment) -> Step:
     row = table("wheels")["amd"]["flash"]
     return Step(
         "amd-flash",
-        "Build flash-attn with its Triton kernels for AMD, for ComfyUI's --use-flash-attention",
+        OTHER_WAYS("build-flash-attn"),
         (row["gain"],),
-        by_hand=f"Build it from its source with {row['variable']}=TRUE, and start ComfyUI with the same "
-        "variable and --use-flash-attention.",
-        undo_by_hand="Leave the flag out, and uninstall flash-attn.",
+        by_hand=OTHER_WAYS("build-flash-attn-by-hand", variable=row["variable"]),
+        undo_by_hand=OTHER_WAYS("leave-flash-out"),
         sources=(row["source"],),
     )

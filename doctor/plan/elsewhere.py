@@ -10,6 +10,7 @@ from ...machine import Environment, Python, Torch
 from ...machine.reason import Reason
 from ..commands.python import pip
 from ..commands.quoting import Command
+from .catalogue import INSTALLER, OTHER_WAYS, REASONS, sentences
 from .step import Change, Step
 from .undo import away_by_hand, back_by_hand, way_back
 
@@ -64,11 +65,7 @@ def too_old_to_build(environment: Environment) -> Reason | None:
     torch, oldest = environment.torch, table("wheels")["build"]["cuda_from"]
     if environment.system != "linux" or torch is None or torch.cuda_release >= numbers(oldest):
         return None
-    return Reason(
-        "build-cuda-too-old",
-        f"torch with CUDA {oldest} or newer to build SageAttention 2",
-        f"CUDA {torch.cuda}",
-    )
+    return REASONS("build-cuda-too-old", oldest=oldest, cuda=str(torch.cuda))
 
 
 def flash_3(environment: Environment) -> Step | None:
@@ -85,8 +82,8 @@ def flash_3(environment: Environment) -> Step | None:
     wanted = f"{row['package']}=={row['version']}"
     return Step(
         "install-fa3",
-        f"Install {wanted}: FlashAttention 3 for Hopper",
-        (row["why"], "--no-deps keeps pip from changing torch for it."),
+        OTHER_WAYS("install-flash-3", requirement=wanted),
+        (row["why"], INSTALLER("no-deps", installer="pip")),
         commands=(pip(environment, "install", "--no-deps", wanted),),
         undo=(pip(environment, "uninstall", "-y", row["package"]),),
         changes=(Change(row["package"], None, wanted),),
@@ -112,14 +109,15 @@ def _from_source(environment: Environment, torch: Torch) -> Step | None:
     major, here = torch.cuda_release[0], dotted(torch.cuda_release)
     # Upstream's versions say too little: pip would keep what is there as the same one.
     again = ("--force-reinstall",) if "sageattention" in environment.packages else ()
-    newer = f", {oldest} or newer" if numbers(oldest) > (major, 0) else ""
     return Step(
         "build-sage",
-        "Build SageAttention 2 from source",
+        OTHER_WAYS("build-from-source"),
         (
-            f"It needs nvcc of CUDA {major}{newer} (torch here has {here}), a C++ compiler, and time.",
-            f"It is {row['whose']}.",
-            "--no-build-isolation lets it see this torch, --no-deps keeps pip from changing it.",
+            OTHER_WAYS("newer-nvcc-needed", major=major, oldest=oldest, cuda=here)
+            if numbers(oldest) > (major, 0)
+            else OTHER_WAYS("nvcc-needed", major=major, cuda=here),
+            OTHER_WAYS("source-is-of", whose=row["whose"]),
+            INSTALLER("no-build-isolation", installer="pip"),
             *filter(None, [ptxas_needed(environment)]),
         ),
         commands=(pip(environment, "install", "--no-build-isolation", "--no-deps", *again, row["url"]),),
@@ -153,16 +151,22 @@ def _in_an_index(environment: Environment, python: Python, torch: Torch) -> Step
     tag, away = f"cp{''.join(map(str, python.minor))}", away_by_hand("sageattention", environment)
     return Step(
         "sage-in-an-index",
-        f"Look for a built SageAttention {index['version']} in Astral's index",
+        OTHER_WAYS("look-into-the-index", version=index["version"]),
         (
-            f"Its README names files for torch {row['torch']}, Python {dotted(python.minor)}, "
-            f"CUDA {dotted(cuda)} and {python.machine}, built from upstream's tag v{index['version']}. None "
-            "of their names was seen, so no command is printed.",
+            OTHER_WAYS(
+                "index-names-files",
+                torch=row["torch"],
+                python=dotted(python.minor),
+                cuda=dotted(cuda),
+                machine=python.machine,
+                version=index["version"],
+            ),
             *([index["ada"]] if (8, 9) in capabilities(environment) else ()),
         ),
-        by_hand=f"Open {address} and take the file with torch {row['torch']} and {tag} in its name; install "
-        f"its address with pip's --no-deps, and run the kernel check. {away}".rstrip(),
-        undo_by_hand=back_by_hand("sageattention", environment) or "Uninstall sageattention.",
+        by_hand=sentences(
+            INSTALLER("open-the-index", address=address, torch=row["torch"], tag=tag, installer="pip"), away
+        ),
+        undo_by_hand=back_by_hand("sageattention", environment) or OTHER_WAYS("uninstall-sage"),
         sources=(index["source"],),
     )
 
@@ -175,13 +179,11 @@ def _from_the_hub(environment: Environment) -> Step | None:
     python, *_ = pip(environment)
     return Step(
         "hub-kernel",
-        f"Download {name}, where the Hugging Face Hub has it built for this torch and CUDA",
+        OTHER_WAYS("download-from-the-hub", kernel=name),
         (
-            "Its builds are made per torch and CUDA, without a compiler; pip may update huggingface_hub.",
-            "The second command lists them and marks those that fit this machine. The third downloads "
-            f"version {version}, the one that is known here, and stops where no build fits.",
-            "This pack downloads nothing. It loads it from the cache once it is there, from the next start "
-            "on, and checks it like any other.",
+            INSTALLER("hub-builds", installer="pip"),
+            OTHER_WAYS("hub-commands", version=version),
+            OTHER_WAYS("hub-cache-is-read"),
         ),
         commands=(
             pip(environment, "install", hub["package"]),
@@ -192,8 +194,7 @@ def _from_the_hub(environment: Environment) -> Step | None:
             (_beside(python, "hf"), "cache", "rm", "--yes", f"kernel/{name}"),
             pip(environment, "uninstall", "-y", hub["package"]),
         ),
-        undo_by_hand="hf looks into HF_HUB_CACHE, else into ~/.cache/huggingface/hub. Where KERNELS_CACHE is "
-        f"set, delete the folder kernels--{name.replace('/', '--')} in it.",
+        undo_by_hand=OTHER_WAYS("delete-from-the-hub-cache", kernel=name.replace("/", "--")),
         sources=(hub["source"],),
     )
 

@@ -14,8 +14,8 @@ from ...check.verdicts import (
 )
 from ...kernels.families import families
 from ...machine import Environment
-from ...machine.reason import Reason
 from ..rules import Mismatch
+from .catalogue import DO, REASONS, WORDS
 
 Found = Mapping[str, Mapping[str, Verdict]]
 # The packages that a plan can mend.
@@ -66,21 +66,20 @@ def mismatches(
     """What no version tells: a build of one's own for another torch, or one that answers wrongly."""
     for name, error in broken.items():
         if name in environment.packages:
+            first = error.splitlines()[0] if error else WORDS("an-error")
             yield Mismatch(
-                Reason(
-                    "not-importable", f"a {name} that imports", error.splitlines()[0] if error else "an error"
-                ),
+                REASONS("package-not-importable", package=name, error=first),
                 about=name,
-                do=f"Install a build of {name} for this torch, or build it again.",
-                source="the kernel check on this machine",
+                do=DO("build-for-this-torch", package=name),
+                source=WORDS("the-kernel-check-here"),
             )
     for name, found in failed.items():
         if name in environment.packages and name not in broken:
             yield Mismatch(
-                Reason("kernels-failed", f"a {name} whose kernels pass the kernel check", found),
+                REASONS("kernels-failed", package=name, found=found),
                 about=name,
-                do=f"Install a build of {name} that is known to fit, or build it again.",
-                source="the kernel check on this machine",
+                do=DO("build-that-fits", package=name),
+                source=WORDS("the-kernel-check-here"),
             )
 
 

@@ -8,14 +8,14 @@ from ...knowledge.gpus import capabilities, ptxas_needed
 from ...knowledge.tables import numbers, oldest_for_sage, sage_packages, tables, triton_of
 from ...machine import Environment, Package, fork
 from ...machine.build import OTHER_WHEEL, SAGE_1, WOCT0RDHO
+from ...machine.message import as_message
+from ...machine.reason import Reason
 from ..rules import Mismatch
 from . import wheel
+from .catalogue import INSTALLED, WORDS
 from .triton import Triton, triton_for
 
 FITS, UNKNOWN, WRONG = "fits", "unknown", "wrong"
-_CHECK = "the kernel check, which runs each kernel here (kernels_check without --plan)"
-# The kernel check runs on NVIDIA GPUs alone.
-_PICTURE = "a picture with ComfyUI's --use-sage-attention beside the same picture without it"
 
 
 @dataclass(frozen=True)
@@ -73,58 +73,59 @@ def _judge(
     about: Mapping[str, Mismatch],
     passed: Mapping[str, bool],
 ) -> Fit:
-    version = package.full_version or "of unknown version"
+    version = package.full_version or INSTALLED("version-not-known")
     if name in about:
-        return Fit(name, version, WRONG, str(about[name].reason))
+        return Fit(name, version, WRONG, _said(about[name].reason))
     if passed.get(name):
-        return Fit(name, version, FITS, "its kernels passed the kernel check on this machine")
+        return Fit(name, version, FITS, INSTALLED("kernels-passed"))
     if name in passed:
-        known = "some of its kernels passed the kernel check here and some did not; the node uses the former"
-        return Fit(name, version, UNKNOWN, known, "--explain with what the check says of the latter")
+        return Fit(name, version, UNKNOWN, INSTALLED("some-kernels-passed"), INSTALLED("explain-tells"))
     if unproven := _unproven(environment, name, package):
-        tells = _CHECK if environment.torch is None or environment.torch.kind == "cuda" else _PICTURE
+        # The kernel check runs on NVIDIA GPUs alone.
+        checked = environment.torch is None or environment.torch.kind == "cuda"
+        tells = INSTALLED("kernel-check-tells" if checked else "picture-tells")
         return Fit(name, version, UNKNOWN, unproven, tells)
-    return Fit(name, version, FITS, "it is a build that is known to fit this machine")
+    return Fit(name, version, FITS, INSTALLED("known-to-fit"))
+
+
+def _said(reason: Reason) -> str:
+    return as_message(reason) or str(reason)
 
 
 def _unproven(environment: Environment, name: str, package: Package) -> str:
     """Why nobody knows whether it fits; "" where it is known to."""
     torch, kind = environment.torch, fork(package)
     if not package.version:
-        return "no version of it is known"
+        return INSTALLED("no-version-known")
     if torch is not None and torch.kind == "rocm":
         return _on_rocm(package)
     if torch is None or torch.is_nightly or not torch.release:
-        return f"torch {torch} is none that a build or a table names"
+        return INSTALLED("torch-in-no-table", torch=str(torch))
     if not capabilities(environment):
-        return "which GPU it runs on is not known"
+        return INSTALLED("gpu-not-known")
     if name == "sageattention" and kind == SAGE_1:
         return _without_a_known_triton(environment)
     if known := wheel.find(name, package.full_version, environment):
         against = wheel.reasons(known, environment)
-        return f"its file {against[0]}" if against else ""
+        return INSTALLED("its-file", reason=_said(against[0])) if against else ""
     if kind == WOCT0RDHO and environment.system == "windows":
         return ""
     if name != "sageattention" or kind == OTHER_WHEEL:
-        return (
-            "nothing in its name speaks against it, but a name is not proven: others with fitting names "
-            + ("did not load (wildminder/AI-windows-whl#18, #19)")
-        )
+        return INSTALLED("name-is-no-proof")
     return _of_ones_own(environment)
 
 
 def _of_ones_own(environment: Environment) -> str:
-    known = "nothing speaks against it, but a build of one's own names no torch, no CUDA and no GPU"
-    for row in tables()["own_builds"]["rows"]:
-        if numbers(row["capability"]) in capabilities(environment):
-            known += f"; {row['known']}"
-    return known
+    present = capabilities(environment)
+    rows = [row for row in tables()["own_builds"]["rows"] if numbers(row["capability"]) in present]
+    known = INSTALLED("of-ones-own")
+    return WORDS("said-together", parts=(known, *(row["known"] for row in rows))) if rows else known
 
 
 def _on_rocm(package: Package) -> str:
     if fork(package) == SAGE_1:
-        return "SageAttention 1 is Triton alone and runs on some AMD GPUs; on RDNA1 pictures came out grey"
-    return "upstream's version 2 is CUDA code; forks for AMD carry the same version"
+        return INSTALLED("sage-1-on-amd")
+    return INSTALLED("sage-2-on-amd")
 
 
 def _without_a_known_triton(environment: Environment) -> str:
@@ -132,15 +133,18 @@ def _without_a_known_triton(environment: Environment) -> str:
     found, wanted = triton_of(environment), triton_for(environment)
     file = next(one for one in wheel.wheels() if (one.package, one.cuda) == ("sageattention", None))
     if not capabilities(environment) & set(map(numbers, file.capabilities)):
-        ptxas = ptxas_needed(environment)
-        known = f"version 1 is Triton alone, and no report tells of it on this GPU. {ptxas}"
-        return known.rstrip(". ")
+        more = ptxas_needed(environment).rstrip(". ")
+        return (
+            INSTALLED("sage-1-without-a-report-and-more", more=more)
+            if more
+            else INSTALLED("sage-1-without-a-report")
+        )
     if max(capabilities(environment)) < oldest_for_sage(2):
         # Turing: the rules tell of a Triton that is too new, and of none.
         return ""
     if isinstance(wanted, Triton) and found is not None and wanted.takes(found[1]):
         return ""
-    return f"it is Triton alone, and no table says which Triton belongs to torch {environment.torch}"
+    return INSTALLED("sage-1-without-a-triton", torch=str(environment.torch))
 
 
 def unknown(fits: Collection[Fit]) -> list[Fit]:

@@ -7,6 +7,7 @@ from ...machine.surroundings import Surroundings
 from ..commands.python import python_of
 from ..commands.quoting import Command
 from ..commands.remove import remove_folder
+from .catalogue import STEPS
 from .step import Step
 
 
@@ -22,24 +23,24 @@ def step(environment: Environment, around: Surroundings) -> Step | None:
     if python.free_threaded or not folder:
         return Step(
             "python-headers",
-            f"Copy include and libs of a Python {minor} beside python.exe",
-            by_hand=f"Take both folders from an installed Python {python.version} of the same kind.",
+            STEPS("copy-headers", python=minor),
+            by_hand=STEPS("take-headers", python=python.version),
             sources=(row["source"],),
         )
     return Step(
         "python-headers",
-        f"Put the folders include and libs of Python {minor} beside python.exe",
+        STEPS("put-headers", python=minor),
         (
-            "Triton compiles its launcher with them, and the embeddable Python comes without.",
-            f"They must be of Python {minor}; the last number may differ.",
-            f"Exactly those of {python.version} are tools\\include and tools\\libs in {nuget}."
+            STEPS("headers-needed"),
+            STEPS("headers-of-this-minor", python=minor),
+            STEPS("headers-in-nuget", python=python.version, address=nuget)
             if known
-            else "No archive of the two alone is known for this version, so they come out of NuGet's Python.",
+            else STEPS("headers-out-of-nuget"),
         ),
         commands=_from_archive(known, folder)
         if known
         else _from_nuget(nuget, folder, python_of(environment)),
-        undo_by_hand="Delete the folders include and libs beside python.exe.",
+        undo_by_hand=STEPS("delete-headers"),
         sources=(row["source"],),
     )
 

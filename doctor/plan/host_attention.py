@@ -4,9 +4,10 @@ import re
 
 from ...knowledge.tables import numbers, tables
 from ...machine import Environment
+from .catalogue import WORDS
 
-PYTORCH = "PyTorch's attention"
-SPLIT, SUB_QUADRATIC = "its own split attention", "its own sub-quadratic attention"
+PYTORCH, SPLIT = WORDS("pytorchs-attention"), WORDS("split-attention")
+SUB_QUADRATIC = WORDS("sub-quadratic-attention")
 _BY_FLAG = {
     "use_split_cross_attention": SPLIT,
     "use_quad_cross_attention": SUB_QUADRATIC,
@@ -21,7 +22,7 @@ def given(environment: Environment) -> str:
         return named
     kind = environment.torch.kind if environment.torch else "cpu"
     if kind in ("cuda", "rocm") and "xformers" in environment.packages:
-        return "xformers' attention"
+        return WORDS("xformers-attention")
     if kind in ("cuda", "xpu") or (kind == "rocm" and _is_pytorchs(environment)):
         return PYTORCH
     return SUB_QUADRATIC

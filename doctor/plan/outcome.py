@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from . import fit
+from .catalogue import SUMMARY, sentences
 from .step import Step
 
 # From good to bad.
@@ -56,51 +57,38 @@ def summary(
         given: The attention that ComfyUI itself takes.
         left: Packages that are wrong and that no step puts right.
     """
-    names = " and ".join(dict.fromkeys(one["kernel"] for one in common["serving"])) or given
-    without = f"without any install the node runs on {names}"
+    kernels = tuple(dict.fromkeys(one["kernel"] for one in common["serving"])) or given
     if outcome == WELL:
-        return "What is installed belongs together; there is nothing to do." + _of_version_1(common)
+        return sentences(SUMMARY("well"), _of_version_1(common))
     if outcome == NOT_JUDGED:
-        return " ".join(told(one) for one in fit.unknown(common["installed"]))
+        return sentences(*map(told, fit.unknown(common["installed"])))
     if outcome == NOT_NEEDED:
         as_well = next(one["what"] for one in common["serving"] if one["as_well"] == "yes")
-        more = " The steps are for those who want SageAttention too." if todo else ""
-        return f"No install is needed: {as_well}.{more}"
+        more = SUMMARY("steps-for-sage-too") if todo else ""
+        return sentences(SUMMARY("not-needed", why=as_well), more)
     if outcome == INSTALL:
-        return f"Nothing is broken: {without}. The steps add SageAttention."
+        return SUMMARY("install", kernels=kernels)
+    if outcome == REPAIR and todo:
+        return SUMMARY("repair-partly-by-hand", packages=tuple(left)) if left else SUMMARY("repair")
     if outcome == REPAIR:
-        if todo:
-            if left:
-                names = " and ".join(left)
-                return f"{names} is to be put right by hand, as is told below. The steps do the rest."
-            return "Something does not fit. The steps put it right."
-        more = f" No built SageAttention fits this machine; {without}." if missing else ""
-        return f"Something is to be put right by hand.{more}"
-    if outcome == NO_WAY_BACK:
-        return (
-            "What would fit is known, but no index has the build that is here now, so no command could bring "
-            "it back. That is why no step does it: keep a copy of it first, as is told below."
+        return sentences(
+            SUMMARY("repair-by-hand"), SUMMARY("none-fits-but", kernels=kernels) if missing else ""
         )
-    return (
-        f"No built SageAttention fits this machine as it is, and nothing has to change for that: {without}."
-    )
+    if outcome == NO_WAY_BACK:
+        return SUMMARY("no-way-back-known")
+    return SUMMARY("nothing-fits", kernels=kernels)
 
 
 def _of_version_1(common: dict[str, Any]) -> str:
     """What version 1 is known to get wrong, and who keeps those calls from it."""
     if not any(one.name == "sageattention" and one.version.startswith("1.") for one in common["installed"]):
         return ""
-    return (
-        " SageAttention 1 is wrong at key lengths that are no multiple of 64: the node keeps those calls "
-        "from it, ComfyUI's own --use-sage-attention does not."
-    )
+    return SUMMARY("well-but-version-1")
 
 
 def told(one: fit.Fit) -> str:
     """ "Whether sageattention 2.2.0 works here is not known: ..."."""
-    return (
-        f"Whether {one.name} {one.version} works here is not known: {one.known}. What tells is {one.tells}."
-    )
+    return SUMMARY("not-judged", package=one.name, version=one.version, known=one.known, tells=one.tells)
 
 
 def _serves(common: dict[str, Any]) -> bool:

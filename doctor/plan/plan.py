@@ -1,18 +1,19 @@
 """What to install on this machine, with the exact commands, why, and the way back; or why nothing."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...knowledge.gpus import capabilities, named
 from ...knowledge.tables import SAGE, dotted, oldest_for_sage
 from ...machine import Environment
+from ...machine.message import as_message
 from ...machine.reason import Reason
-from ...machine.redaction import redact
 from ...machine.surroundings import Surroundings
-from ..commands.terminal import Terminal, for_others, in_full
+from ..commands.terminal import for_others, in_full
 from ..rules import Mismatch, mismatches
 from . import amd, failures, fit, headers, host_attention, steps, turing, unserved, uv
+from .catalogue import REASONS, SUMMARY, sentences
 from .elsewhere import flash_3, other_ways, serving, too_old_to_build
 from .findings import Finding, findings
 from .outcome import (
@@ -28,6 +29,7 @@ from .outcome import (
     summary,
     told,
 )
+from .result import Plan
 from .step import Step
 from .wheel import Wheel, choose
 
@@ -46,87 +48,6 @@ __all__ = [
 
 # No kernel at all runs before these are put right.
 _TORCH_FIRST = ("torch-gpu", "torch-cuda-too-old-for-gpu", "driver-too-old")
-_NONE = Terminal("")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do on one machine.
-
-    Attributes:
-        outcome: One of those in outcome.py.
-        summary: The same in a sentence or two.
-        steps: What the written fix does, in order.
-        options: What a person may choose beside them; never done by the written fix.
-        serving: The kernels that are here without any install.
-        findings: What is wrong around this Python.
-        mismatches: Versions that do not belong together.
-        installed: Each SageAttention that is here: known to fit, known not to, or not known.
-        unfit: Why what was wanted cannot be had.
-        refused: The nearest files that do not fit, each with its reasons.
-        here: This machine's own terminal, where commands are told in full.
-        for_others: The one that a page and a forum are told of.
-        kind: What kind of Python that is, in words.
-        host: "Kaggle" or "Colab", where commands are typed into a notebook.
-        uv: The program that its commands are for where this Python has no pip.
-    """
-
-    outcome: str
-    summary: str
-    steps: tuple[Step, ...] = ()
-    options: tuple[Step, ...] = ()
-    serving: tuple[dict[str, str], ...] = ()
-    findings: tuple[Finding, ...] = ()
-    mismatches: tuple[Mismatch, ...] = ()
-    installed: tuple[fit.Fit, ...] = ()
-    unfit: tuple[Reason, ...] = ()
-    refused: tuple[tuple[Wheel, tuple[Reason, ...]], ...] = ()
-    here: Terminal = _NONE
-    for_others: Terminal = _NONE
-    kind: str = ""
-    host: str = ""
-    uv: str = ""
-
-    @property
-    def system(self) -> str:
-        """Whose shell the commands are for."""
-        return self.here.system
-
-    @property
-    def stopped_by(self) -> tuple[Finding, ...]:
-        """What must be put right by hand before anything can be installed."""
-        return tuple(one for one in self.findings if one.stops)
-
-    def as_data(self, *, private: bool = False) -> dict[str, Any]:
-        """Values for JSON; with ``private``, commands from a folder that names nobody, no path in errors."""
-        terminal = self.for_others if private else self.here
-        wrong = [one.as_data() for one in self.mismatches]
-        installed = [one.as_data() for one in self.installed]
-        # What a package said when it was imported may name its folder.
-        for one in wrong if private else ():
-            one["reason"]["came"] = redact(one["reason"]["came"], terminal.names)
-        for one in installed if private else ():
-            one["known"] = redact(one["known"], terminal.names)
-        return {
-            "outcome": self.outcome,
-            "summary": self.summary,
-            "kind": self.kind,
-            "host": self.host,
-            "system": terminal.system,
-            "place": terminal.place,
-            "open_in": terminal.open_in,
-            "steps": [step.as_data(terminal) for step in self.steps],
-            "options": [step.as_data(terminal) for step in self.options],
-            "serving": [dict(one) for one in self.serving],
-            "findings": [one.as_data() for one in self.findings],
-            "mismatches": wrong,
-            "installed": installed,
-            "unfit": [vars(one) for one in self.unfit],
-            "refused": [
-                {"file": wheel.file, "reasons": [vars(one) for one in against]}
-                for wheel, against in self.refused
-            ],
-        }
 
 
 def make_plan(
@@ -179,8 +100,9 @@ def _made(
         "host": around.host,
     }
     if first := next((one for one in common["mismatches"] if one.reason.code in _TORCH_FIRST), None):
-        summary = f"torch itself does not run on this machine: {first.reason}. {first.do}"
-        return Plan(NOTHING_FITS, summary, unfit=(first.reason,), **common | {"serving": ()})
+        why = as_message(first.reason) or str(first.reason)
+        told_of = SUMMARY("torch-does-not-run", reason=why, do=first.do)
+        return Plan(NOTHING_FITS, told_of, unfit=(first.reason,), **common | {"serving": ()})
     if reason := unserved.why(environment):
         return _unserved(environment, reason, common)
     if max(capabilities(environment)) < oldest_for_sage(2):
@@ -204,11 +126,11 @@ def _unserved(environment: Environment, reason: Reason, common: dict[str, Any]) 
         else:
             repair.append(removal)
     if wrong:
-        outcome, told_of = REPAIR, f"What is installed does not work on this GPU. {told_of}"
+        outcome, told_of = REPAIR, sentences(SUMMARY("installed-does-not-work"), told_of)
     elif not unserved.is_no_fault(environment, reason):
         outcome = NOTHING_FITS
     elif unclear := fit.unknown(common["installed"]):
-        outcome, told_of = NOT_JUDGED, " ".join([*map(told, unclear), told_of])
+        outcome, told_of = NOT_JUDGED, sentences(*map(told, unclear), told_of)
     else:
         outcome = NOT_FOR_THIS
     return Plan(outcome, told_of, steps=tuple(repair), options=tuple(options), unfit=tuple(unfit), **common)
@@ -222,31 +144,24 @@ def _on_turing(environment: Environment, common: dict[str, Any]) -> Plan:
     ]
     if package is not None and not wrong:
         if unclear := fit.unknown(common["installed"]):
-            return Plan(NOT_JUDGED, " ".join(map(told, unclear)), **common)
-        return Plan(
-            WELL, "SageAttention is installed as well as this GPU allows; run models in float16.", **common
-        )
+            return Plan(NOT_JUDGED, sentences(*map(told, unclear)), **common)
+        return Plan(WELL, SUMMARY("well-on-turing"), **common)
     as_well = [one["what"] for one in common["serving"] if one["as_well"] == "yes"]
     option = turing.experiment(environment)
-    if as_well:
-        summary = f"No install is needed: {as_well[0]}."
-    else:
-        summary = (
-            "SageAttention 2 has no kernels for this GPU; PyTorch's attention runs, and needs no install."
-        )
+    told_of: str = SUMMARY("not-needed", why=as_well[0]) if as_well else SUMMARY("no-sage-2-on-turing")
     outcome = REPAIR if wrong and package else NOT_NEEDED if as_well else NOTHING_FITS
-    needed = f"capability {dotted(oldest_for_sage(2))} for SageAttention 2"
-    unfit = [] if as_well else [Reason("sage2-turing", needed, named(environment))]
+    oldest, gpus = dotted(oldest_for_sage(2)), named(environment)
+    unfit = [] if as_well else [REASONS("sage2-turing-here", oldest=oldest, gpus=gpus)]
     repair: list[Step] = []
     options = [option] if option else []
     if outcome == REPAIR:
-        summary = f"What is installed does not work on this GPU. {summary}"
+        told_of = sentences(SUMMARY("installed-does-not-work"), told_of)
         removal = steps.remove(environment, "sageattention")
         if isinstance(removal, steps.Unfit):
             unfit, options = [*unfit, *removal.reasons], [*removal.options, *options]
         else:
             repair = [removal]
-    return Plan(outcome, summary, tuple(repair), tuple(options), unfit=tuple(unfit), **common)
+    return Plan(outcome, told_of, tuple(repair), tuple(options), unfit=tuple(unfit), **common)
 
 
 def _with_sage(environment: Environment, around: Surroundings, sage3: bool, common: dict[str, Any]) -> Plan:

@@ -1,12 +1,13 @@
 """The steps of a plan for a GPU that SageAttention 2 serves: Triton, SageAttention, a stale cache."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ...knowledge.gpus import capabilities
 from ...knowledge.tables import numbers, row_of_gpu, triton_of
 from ...machine import Environment, fork
 from ...machine.build import SAGE_1
+from ...machine.message import as_message
 from ...machine.reason import Reason
 from ...machine.surroundings import Surroundings
 from ..commands.python import pip, python_of
@@ -14,6 +15,8 @@ from ..commands.quoting import Command
 from ..commands.remove import remove_folder
 from ..rules import Mismatch
 from . import wheel
+from .catalogue import INSTALLER, REASONS, STEPS
+from .sources import SOURCES
 from .step import Change, Step
 from .triton import Triton, triton_for
 from .undo import away_by_hand, back_by_hand, way_back
@@ -82,13 +85,15 @@ def _install_triton(environment: Environment, wanted: Triton, other: str | None)
     remove = _uninstall(environment, other) if other else ()
     if there is not None and there.copies:
         remove += _uninstall(environment, wanted.name)
-    newest = f"; the newest known is {wanted.newest}" if wanted.newest else ""
+    torch = str(environment.torch)
     return Step(
         "install-triton",
-        f"Install {wanted.requirement}",
+        STEPS("install-requirement", requirement=wanted.requirement),
         (
-            f"It is the one that belongs to torch {environment.torch}{newest}.",
-            "SageAttention quantises with it, and torch.compile needs it.",
+            STEPS("triton-of-torch-newest", torch=torch, newest=wanted.newest)
+            if wanted.newest
+            else STEPS("triton-of-torch", torch=torch),
+            STEPS("triton-is-used"),
         ),
         commands=(*remove, pip(environment, "install", "--upgrade", "--no-deps", wanted.requirement)),
         undo=back,
@@ -102,7 +107,7 @@ def _too_old_for_the_gpu(wanted: Triton, environment: Environment) -> Reason | N
     limits = [row["triton_from"] for row in rows if "triton_from" in row]
     # Only where every GPU asks for more: on a mixed machine the others are served.
     if len(limits) == len(rows) and limits and numbers(wanted.specifier)[:2] < min(map(numbers, limits)):
-        return Reason("triton-gpu", f"Triton {limits[0]} or newer for this GPU", f"torch {environment.torch}")
+        return REASONS("triton-gpu", oldest=limits[0], torch=str(environment.torch))
     return None
 
 
@@ -117,27 +122,22 @@ def sage(
         return None
     if isinstance(triton_step, Unfit):
         lost = any(reason.code == "no-way-back" for reason in triton_step.reasons)
-        came = "one that is to be replaced by hand first" if lost else "none that fits"
-        return Unfit((Reason("triton-needed", "the Triton that belongs to torch, for SageAttention", came),))
+        return Unfit((REASONS("triton-needed-by-hand" if lost else "triton-needed"),))
     chosen = wheel.choose(environment, "sageattention").wheel
     if chosen is None:
         # A version 1 that works stays: nothing better fits, and nothing is wrong with it.
         if old and not wrong:
             return None
-        return Unfit(
-            (Reason("wheel-none", "a built SageAttention for this machine", "none"),), _removal(environment)
-        )
+        return Unfit((REASONS("wheel-none"),), _removal(environment))
     # What it said then is told among the versions, and may name a folder.
     reasons = [
-        "What is installed does not import."
+        STEPS("installed-does-not-import")
         if one.reason.code == "not-importable"
-        else f"What is installed does not fit: {one.reason}."
+        else STEPS("installed-does-not-fit", reason=as_message(one.reason) or str(one.reason))
         for one in wrong
     ]
     if old:
-        reasons.append(
-            "Version 1 is wrong at most key lengths and slower; version 2 has its kernels and more."
-        )
+        reasons.append(STEPS("version-1-is-wrong"))
     return _install(environment, "sageattention", chosen, reasons)
 
 
@@ -146,8 +146,7 @@ def sage_instead(environment: Environment, names: Iterable[str]) -> Step | None:
     chosen = wheel.choose(environment, "sageattention").wheel if "sageattention" in names else None
     if chosen is None or chosen.version == environment.packages["sageattention"].full_version:
         return None
-    why = "For the case that the kernel check fails what is installed now: this build is known to fit."
-    made = _install(environment, "sageattention", chosen, [why])
+    made = _install(environment, "sageattention", chosen, [STEPS("known-to-fit-instead")])
     return made.option if isinstance(made, Unfit) else made
 
 
@@ -158,15 +157,10 @@ def sage3(environment: Environment, wrong: Iterable[Mismatch], asked: bool) -> S
         return None
     chosen = wheel.choose(environment, "sageattn3").wheel
     if chosen is None:
-        none = Unfit((Reason("wheel-none", "a built SageAttention 3 for this machine", "none"),))
+        none = Unfit((REASONS("wheel-none-of-3"),))
         away = remove(environment, "sageattn3") if there else none
         return replace(none, option=away.option) if isinstance(away, Unfit) else away
-    return _install(
-        environment,
-        "sageattn3",
-        chosen,
-        ["FP4 is much coarser than version 2, and it has crashed on Windows (thu-ml/SageAttention#357)."],
-    )
+    return _install(environment, "sageattn3", chosen, [STEPS("fp4-is-coarse")])
 
 
 def _removal(environment: Environment) -> Step | None:
@@ -182,8 +176,8 @@ def remove(environment: Environment, name: str) -> Step | Unfit:
     lost = back if isinstance(back, Unfit) else None
     step = Step(
         f"remove-{name}",
-        f"Remove {name} by hand" if lost else f"Remove {name}",
-        ("It does not work here, and everything that would use it runs on other kernels without it.",),
+        STEPS("take-package-out-by-hand" if lost else "take-package-out", package=name),
+        (STEPS("only-harm"),),
         commands=_uninstall(environment, name),
         undo=() if isinstance(back, Unfit) else back,
         by_hand=away_by_hand(name, environment),
@@ -199,26 +193,24 @@ def clear_cache(environment: Environment, around: Surroundings) -> Step | None:
         return None
     return Step(
         "clear-triton-cache",
-        "Empty Triton's cache",
-        ("Modules in it were compiled for another Triton and may not load. It fills again by itself.",),
+        STEPS("empty-triton-cache"),
+        (STEPS("cache-of-another-triton"),),
         commands=(remove_folder(python_of(environment), around.triton_cache, environment.system),),
-        sources=("woct0rdho/triton-windows#14, #21",),
+        sources=(SOURCES["clear-triton-cache"],),
     )
 
 
-def _install(environment: Environment, name: str, chosen: wheel.Wheel, reasons: list[str]) -> Step | Unfit:
+def _install(
+    environment: Environment, name: str, chosen: wheel.Wheel, reasons: Sequence[str]
+) -> Step | Unfit:
     back = _ways_back(environment, [name])
     package = environment.packages.get(name)
     copies = _uninstall(environment, name) if package is not None and package.copies else ()
     again = ("--force-reinstall",) if package is not None else ()
     step = Step(
         "install-sage" if name == "sageattention" else "install-sage3",
-        f"Install {name} {chosen.version}",
-        (
-            *reasons,
-            *wheel.why(chosen, environment),
-            "--no-deps keeps pip from changing torch for it.",
-        ),
+        STEPS("install-version", package=name, version=chosen.version),
+        (*reasons, *wheel.why(chosen, environment), INSTALLER("no-deps", installer="pip")),
         commands=(*copies, pip(environment, "install", "--no-deps", *again, chosen.target)),
         undo=() if isinstance(back, Unfit) else back,
         by_hand=away_by_hand(name, environment),
@@ -245,10 +237,10 @@ def _ways_back(environment: Environment, names: list[str]) -> tuple[Command, ...
     lost = [name for name, commands in found.items() if commands is None]
     if lost:
         package = environment.packages[lost[0]]
-        reason = Reason("no-way-back", "a build that can be had again", f"{lost[0]} {package.shown}")
+        reason = REASONS("no-way-back", package=lost[0], version=package.shown)
         option = Step(
             f"replace-{lost[0]}",
-            f"Replace {lost[0]} {package.shown} by hand",
+            STEPS("replace-package-by-hand", package=lost[0], version=package.shown),
             commands=_uninstall(environment, lost[0]),
             by_hand=away_by_hand(lost[0], environment),
             undo_by_hand=back_by_hand(lost[0], environment),

@@ -7,6 +7,7 @@ from ...knowledge.facts import table
 from ...knowledge.tables import dotted, numbers
 from ...machine import Environment, Package
 from ...machine.reason import Reason
+from .catalogue import REASONS, WORDS
 
 
 @dataclass(frozen=True)
@@ -40,32 +41,32 @@ def triton_for(environment: Environment) -> Triton | Reason:
     torch = environment.torch
     row = _row(environment)
     if torch is None or row is None:
-        return Reason("triton-unknown", "a torch between 2.4 and 2.15, no nightly", f"torch {torch}")
+        return REASONS("triton-unknown", torch=str(torch))
     if environment.system == "windows":
         return _on_windows(environment, row)
     pins = row["linux"]
     pin = pins.get(dotted(torch.release)) or pins.get(dotted(torch.release[:2]))
     if pin is None or environment.system != "linux":
-        return Reason("triton-unknown", f"torch {' or '.join(pins)} on Linux", f"torch {torch}")
+        return REASONS("triton-unknown-on-linux", torches=tuple(pins), torch=str(torch))
     return Triton("triton", f"=={pin}", "", row["source"])
 
 
 def _on_windows(environment: Environment, row: dict[str, Any]) -> Triton | Reason:
     if row["windows"] is None:
-        return Reason(
-            "triton-none",
-            f"a triton-windows for torch {row['torch']}, which is not out yet",
-            str(environment.torch),
-        )
+        return REASONS("triton-none", wanted=row["torch"], torch=str(environment.torch))
     release, python = numbers(row["windows"])[:2], environment.python
     for served in table("wheels")["triton_windows_python"]["rows"]:
         if python is not None and python.minor == numbers(served["python"]):
             if numbers(served["from"]) <= release <= numbers(served["to"]) and not python.free_threaded:
                 return Triton("triton-windows", row["windows"], row["windows_newest"], row["source"])
-            has = f"{served['from']} to {served['to']} for Python {served['python']}"
-            has += ", and none for a free-threaded one" if python.free_threaded else ""
-            return Reason("triton-python", f"a triton-windows {dotted(release)} for this Python", has)
-    return Reason("triton-python", f"a triton-windows {dotted(release)} for this Python", f"Python {python}")
+            came = WORDS(
+                "triton-from-to-but-free-threaded" if python.free_threaded else "triton-from-to",
+                first=served["from"],
+                last=served["to"],
+                python=served["python"],
+            )
+            return REASONS("triton-python", release=dotted(release), came=came)
+    return REASONS("triton-python", release=dotted(release), came=WORDS("python-here", python=str(python)))
 
 
 def _row(environment: Environment) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from ...knowledge.prose import known
 from ...knowledge.tables import numbers, row_of_gpu
 from ...machine import Environment
 from ..commands.python import pip
+from .catalogue import OTHER_WAYS
 from .step import Change, Step
 from .undo import way_back
 
@@ -27,15 +28,13 @@ def experiment(environment: Environment) -> Step | None:
     clean = torch is not None and torch.release[:2] <= numbers(said["turing_torch"])
     return Step(
         "turing-sage-1",
-        f"An experiment: SageAttention {sage} on Triton {last}, with models in float16",
+        OTHER_WAYS("sage-1-on-turing", version=sage, triton=last),
         (
-            f"SageAttention 2 has no kernels for this GPU, and from Triton {row['triton_below']} on neither "
-            "has version 1.",
-            f"Triton {last} belongs to torch {said['turing_torch']}."
+            OTHER_WAYS("left-behind-on-turing", triton=row["triton_below"]),
+            OTHER_WAYS("old-triton-of-torch", triton=last, torch=said["turing_torch"])
             if clean
-            else f"Triton {last} is older than torch {torch} expects: torch.compile will not work any more.",
-            f"bfloat16 does not work on this GPU, and {sage} is wrong at key lengths that are no multiple of "
-            "64, which the node keeps from it.",
+            else OTHER_WAYS("old-triton-is-older", triton=last, torch=str(torch)),
+            OTHER_WAYS("no-bfloat16-on-turing", version=sage),
         ),
         commands=tuple(pip(environment, "install", "--no-deps", one) for one in after.values()),
         undo=tuple(undo),

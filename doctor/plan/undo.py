@@ -5,6 +5,7 @@ from ...machine import Environment
 from ..commands.python import pip
 from ..commands.quoting import Command
 from . import wheel
+from .catalogue import INSTALLER, STEPS
 
 # Of these every release stays in the package registry, so a version alone names the file.
 _IN_THE_REGISTRY = ("triton", "triton-windows")
@@ -26,10 +27,7 @@ def away_by_hand(name: str, environment: Environment) -> str:
     package = environment.packages.get(name)
     if package is None or not package.as_module:
         return ""
-    return (
-        f"{name} is here as a module that pip did not install, so no command takes it out: move its folder "
-        "away by hand, and keep it."
-    )
+    return INSTALLER("move-module-away", package=name, installer="pip")
 
 
 def back_by_hand(name: str, environment: Environment) -> str:
@@ -37,12 +35,8 @@ def back_by_hand(name: str, environment: Environment) -> str:
     if way_back(name, environment) is not None:
         return ""
     if environment.packages[name].as_module:
-        return f"No way back is known by a command: move the folder of {name} back by hand."
-    version = environment.packages[name].shown
-    return (
-        f"No way back is known: the build of {name} that is installed now, {version}, is in no index, so no "
-        "command brings it back: keep a copy of its folders in site-packages first."
-    )
+        return STEPS("move-module-back", package=name)
+    return STEPS("no-build-in-an-index", package=name, version=environment.packages[name].shown)
 
 
 def what_is_there(name: str, environment: Environment) -> str | None:

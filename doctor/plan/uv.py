@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ...machine.message import Message
 from ..commands.quoting import Command
+from .catalogue import INSTALLER, sentences
 from .step import Step
 
 # What uv does not ask.
@@ -39,7 +41,14 @@ def steps(made: Iterable[Step], uv: str) -> tuple[Step, ...]:
 
 
 def _uvs(text: str) -> str:
-    return re.sub(r"\bpip\b", "uv", text)
+    """What is said of pip, said of uv; a sentence of a table of facts has no code."""
+    if not isinstance(text, Message):
+        return re.sub(r"\bpip\b", "uv", text)
+    if text.code in INSTALLER.templates:
+        return INSTALLER(text.code, **{**text.values, "installer": "uv"})
+    parts = text.values["parts"] if text.code == "sentences" else ()
+    told = [_uvs(one) for one in parts if isinstance(one, str)] if isinstance(parts, tuple) else []
+    return sentences(*told) if told else text
 
 
 def _all(commands: Iterable[Command], uv: str) -> tuple[Command, ...]:

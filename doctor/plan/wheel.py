@@ -8,7 +8,9 @@ from ...knowledge.facts import table
 from ...knowledge.gpus import capabilities, named
 from ...knowledge.tables import dotted, numbers
 from ...machine import Environment, Python, Torch
+from ...machine.message import Message
 from ...machine.reason import Reason
+from .catalogue import INSTALLER, REASONS, STEPS, WORDS
 
 _PLATFORMS = {("windows", "AMD64"): "win_amd64", ("linux", "x86_64"): "linux_x86_64"}
 
@@ -111,17 +113,16 @@ def reasons(wheel: Wheel, environment: Environment) -> list[Reason]:
     python, torch = environment.python, environment.torch
     found = _of_another_system(wheel, environment)
     if python is None or not _takes_python(wheel, python):
-        found.append(Reason("wheel-python", _pythons(wheel), str(python and _told(python))))
+        told = _told(python) if python else str(python)
+        found.append(REASONS("wheel-python", wanted=_pythons(wheel), python=told))
     if torch is None or not takes_torch(wheel.torch, torch):
-        found.append(Reason("wheel-torch", f"torch{wheel.torch}", str(torch)))
+        found.append(REASONS("wheel-torch", specifier=wheel.torch, torch=str(torch)))
     if wheel.cuda and (torch is None or torch.cuda_release[:1] != numbers(wheel.cuda)[:1]):
-        came = f"CUDA {torch.cuda}" if torch and torch.cuda else "no CUDA"
-        found.append(Reason("wheel-cuda", f"torch with CUDA {numbers(wheel.cuda)[0]}", came))
+        came = WORDS("cuda-of-torch", cuda=torch.cuda) if torch and torch.cuda else WORDS("no-cuda")
+        found.append(REASONS("wheel-cuda", wanted=numbers(wheel.cuda)[0], came=came))
     present = capabilities(environment)
     if present and not present & set(map(numbers, wheel.capabilities)):
-        found.append(
-            Reason("wheel-gpu", f"a GPU of capability {' or '.join(wheel.capabilities)}", named(environment))
-        )
+        found.append(REASONS("wheel-gpu", capabilities=wheel.capabilities, gpus=named(environment)))
     return found
 
 
@@ -130,21 +131,23 @@ def why(wheel: Wheel, environment: Environment) -> tuple[str, ...]:
     python, torch = environment.python, environment.torch
     present = capabilities(environment)
     served = sorted(present & set(map(numbers, wheel.capabilities)))
-    lines = [f"It is for torch{wheel.torch}, and torch here is {torch}." if wheel.torch else ""]
+    lines: list[str] = []
+    if wheel.torch:
+        lines.append(STEPS("file-for-torch", specifier=wheel.torch, torch=str(torch)))
     if wheel.cuda:
-        lines.append(
-            f"It is built with CUDA {wheel.cuda}, the same major version as torch's ({torch and torch.cuda})."
-        )
-    lines.append(f"Its tags {wheel.python}-{wheel.abi} mean {_pythons(wheel)}; this is {_told(python)}.")
+        lines.append(STEPS("file-for-cuda", cuda=wheel.cuda, cuda_here=str(torch and torch.cuda)))
+    tags = f"{wheel.python}-{wheel.abi}"
+    lines.append(STEPS("file-for-python", tags=tags, wanted=_pythons(wheel), python=_told(python)))
     if served:
-        lines.append(
-            f"It has code for capability {', '.join(map(dotted, served))}: {named(environment, served)}."
-        )
+        told = tuple(map(dotted, served))
+        lines.append(STEPS("file-for-gpus", capabilities=told, gpus=named(environment, served)))
     if left := sorted(present - set(served)):
-        lines.append(f"It has none for {named(environment, left)}, which stays on other kernels.")
-    named_by = wheel.sha256_source or "the source"
+        lines.append(STEPS("file-not-for-gpus", gpus=named(environment, left)))
+    source = wheel.sha256_source or WORDS("the-source")
     lines.append(
-        f"pip compares its checksum, as {named_by} names it." if wheel.sha256 else "No checksum is known."
+        INSTALLER("checksum-compared", installer="pip", source=source)
+        if wheel.sha256
+        else STEPS("no-checksum")
     )
     return tuple(line for line in [*lines, wheel.remark] if line)
 
@@ -170,7 +173,12 @@ def _of_another_system(wheel: Wheel, environment: Environment) -> list[Reason]:
     if wheel.platform in ("any", _PLATFORMS.get((environment.system, machine))):
         return []
     return [
-        Reason("wheel-platform", wheel.platform, f"{environment.system} on {machine or 'an unknown machine'}")
+        REASONS(
+            "wheel-platform",
+            platform=wheel.platform,
+            system=environment.system,
+            machine=machine or WORDS("unknown-machine"),
+        )
     ]
 
 
@@ -190,14 +198,13 @@ def _minor(wheel: Wheel) -> tuple[int, int]:
     return int(digits[0]), int(digits[1:])
 
 
-def _pythons(wheel: Wheel) -> str:
+def _pythons(wheel: Wheel) -> Message:
     if wheel.abi == "none":
-        return "any Python 3"
-    version = dotted(_minor(wheel))
-    return f"CPython {version} or newer" if wheel.abi == "abi3" else f"CPython {version}"
+        return WORDS("any-python")
+    return WORDS("cpython-or-newer" if wheel.abi == "abi3" else "cpython", version=dotted(_minor(wheel)))
 
 
 def _told(python: Python | None) -> str:
     if python is None:
-        return "a Python that is not known"
-    return f"{python.version}, free-threaded" if python.free_threaded else python.version
+        return WORDS("python-not-known")
+    return WORDS("python-free-threaded", version=python.version) if python.free_threaded else python.version

@@ -16,7 +16,7 @@ from sagekit.machine.message import Catalogue, Reasons, as_message, said
 from sagekit.machine.reason import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("machine", "kernels", "check", "host", "core", "app", "doctor/rules")
+ROOMS = ("machine", "kernels", "check", "host", "core", "app", "doctor/plan", "doctor/rules")
 LANGUAGES = ("zh", "zh-TW", "ja", "ko")
 FILES = sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
 IN_THE_MACHINERY = {ROOT / "machine" / "message.py", ROOT / "machine" / "reason.py"}
@@ -228,13 +228,20 @@ def sentences(source: str) -> list[str]:
 
 WITHOUT_SENTENCES = [
     *(ROOT / "app" / name for name in ("startup.py", "startup_text.py", "ids.py")),
-    *(file for file in sorted((ROOT / "doctor" / "rules").glob("*.py")) if file.name != "catalogue.py"),
+    *(
+        file
+        for file in FILES
+        if file.is_relative_to(ROOT / "doctor")
+        and "catalogue" not in (file.stem, file.parent.name)
+        and file.name != "sources.py"
+    ),
 ]
 
 
 @pytest.mark.parametrize("path", WITHOUT_SENTENCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_start_and_the_doctor_say_nothing_that_is_in_no_catalogue(path):
-    assert sentences(path.read_text(encoding="utf-8")) == []
+    said = sentences(path.read_text(encoding="utf-8"))
+    assert [one for one in said if not one.startswith("from kernels import ")] == []
 
 
 def test_a_sentence_is_found_wherever_it_is_written():
