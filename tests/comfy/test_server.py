@@ -1,5 +1,7 @@
 """The node in a real server on the CPU, where every call falls back: the same bits as without it."""
 
+import time
+
 import pytest
 from support import workflows
 from support.workflows import sage
@@ -74,6 +76,39 @@ def test_each_node_has_its_last_message_with_its_type_and_its_workflow(plain):
         (run,) = (run for run in report["runs"] if run["id"] == one["run"])
         assert (run["workflow"], run["line"]) == (workflow, "ComfyUI 8")
     assert report["running"] == []
+
+
+def _said_in(server, workflow: str) -> dict:
+    nodes = server.get("/sagekit/report")["nodes"]
+    (said,) = (one for one in nodes if (one["node_id"], one["workflow"]) == ("patch0", workflow))
+    return said
+
+
+def test_a_run_that_another_node_breaks_says_so_on_the_node(plain):
+    workflow = workflows.sampling("wan", sage("auto"))
+    workflow["positive"]["inputs"]["width"] += 1
+    history = plain.end_of(plain.queue(workflow, "broken"))
+    assert history["status"]["status_str"] == "error"
+    said = _said_in(plain, "broken")
+    assert (said["line"], said["state"], said["busy"]) == ("run failed", "failed", False)
+
+
+def test_a_run_that_is_cancelled_says_on_the_node_after_how_many_calls(plain):
+    prompt = plain.queue(workflows.sampling("wan", sage("auto"), steps=10_000), "cancelled")
+    deadline = time.monotonic() + 60
+    while not any(run["fallbacks"] for run in plain.get("/sagekit/report")["running"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    plain.interrupt()
+    assert plain.end_of(prompt)["status"]["messages"][-1][0] == "execution_interrupted"
+    calls = sum(plain.get("/sagekit/report")["runs"][-1]["fallbacks"].values())
+    assert 0 < calls < 4 * 10_000
+    said = _said_in(plain, "cancelled")
+    assert (said["line"], said["state"], said["busy"]) == (
+        f"cancelled after {calls:,} calls",
+        "cancelled",
+        False,
+    )
 
 
 def test_the_report_keeps_the_last_20_runs(plain):

@@ -93,17 +93,26 @@ class Server:
             raise self.fail(f"the workflow was refused: {status} {answer}")
         return json.loads(answer)["prompt_id"]
 
+    def interrupt(self) -> None:
+        """Cancels the prompt that runs, as the page's button does."""
+        request = urllib.request.Request(self.url + "/interrupt", data=b"", method="POST")
+        urllib.request.urlopen(request, timeout=30).close()
+
     def run(self, workflow: dict, workflow_id: object = None, **extra: object) -> dict:
         """Runs a workflow to its end and returns what its output nodes showed, by node id."""
-        prompt_id = self.queue(workflow, workflow_id, **extra)
+        history = self.end_of(self.queue(workflow, workflow_id, **extra))
+        if history["status"]["status_str"] != "success":
+            raise self.fail(f"the workflow failed: {history['status']['messages']}")
+        self.reused = _reused_nodes(history)
+        return history["outputs"]
+
+    def end_of(self, prompt_id: str) -> dict:
+        """Waits until a prompt has ended, well or not; returns what the history has of it."""
         deadline = time.monotonic() + RUN_LIMIT
         while time.monotonic() < deadline:
             history = self.get(f"/history/{prompt_id}").get(prompt_id)
             if history is not None:
-                if history["status"]["status_str"] != "success":
-                    raise self.fail(f"the workflow failed: {history['status']['messages']}")
-                self.reused = _reused_nodes(history)
-                return history["outputs"]
+                return history
             if self.process.poll() is not None:
                 raise self.fail(f"the server ended with code {self.process.returncode} during a run")
             if "Exception in thread" in self.log():
