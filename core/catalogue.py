@@ -30,6 +30,12 @@ ATTENTION = Catalogue(
         "step": "step {step}/{steps}",
         "step-gain": "step {step}/{steps} · {gain:.2f}x so far",
         "checking-kernels": "checking kernels {number}/{count}; faster from the next run",
+        # The same in a word, beside a node's title.
+        "badge-checking": "check {number}/{count}",
+        "badge-step": "{step}/{steps}",
+        "badge-gain": "{gain:.2f}x",
+        "badge-failed": "failed",
+        "badge-cancelled": "cancelled",
         "kernel-calls": "{kernel} {calls:,}",
         "own-calls": "ComfyUI {calls:,}",
         "gain": "{gain:.2f}x faster",
@@ -109,6 +115,8 @@ ATTENTION = Catalogue(
 COMPILE = Catalogue(
     {
         "compiling": "compiling {what}, {seconds:.0f} s",
+        "badge-compiling": "compiling",
+        "badge-compiled": "compiled",
         "block-of": "block {number} of {count}",
         "whole-model": "the model",
         "blocks": "{count} blocks",

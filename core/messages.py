@@ -56,6 +56,7 @@ class Shown:
         node_id: The node in the prompt.
         line: A few words that fit on the node.
         lines: Everything.
+        badge: One word or number, for where the line has no room; "" where there is none to say.
         busy: Something goes on that takes a while: measuring, compiling.
         warnings: What the user should look at.
         run: The number of the report's run that it is about.
@@ -67,6 +68,7 @@ class Shown:
     node_id: str
     line: Message
     lines: tuple[Message, ...]
+    badge: Message | str = ""
     busy: bool = False
     warnings: tuple[Remark, ...] = ()
     run: int | None = None
@@ -87,7 +89,8 @@ class Shown:
             "workflow": self.place.workflow,
             "line": self.line,
             "text": self.text,
-            "said": said([self.line, *self.lines, *(one.text for one in self.warnings)]),
+            "badge": self.badge,
+            "said": said([self.line, *self.lines, self.badge, *(one.text for one in self.warnings)]),
             "busy": self.busy,
             "warnings": [one.as_data() for one in self.warnings],
             "run": self.run,
@@ -145,14 +148,17 @@ class Checking:
     def as_data(self) -> dict[str, Any]:
         """The same as JSON-ready values; fields are only ever added."""
         number = self.count - len(self.left) + 1 if self.left else 0
-        lines = [ATTENTION("checking-kernels", number=number, count=self.count)] if self.left else []
+        values: dict[str, Any] = {"number": number, "count": self.count}
+        line: Message | str = ATTENTION("checking-kernels", **values) if self.left else ""
+        badge: Message | str = ATTENTION("badge-checking", **values) if self.left else ""
         return {
             "kernel": self.kernel,
             "left": list(self.left),
             "number": number,
             "count": self.count,
-            "line": lines[0] if lines else "",
-            "said": said(lines),
+            "line": line,
+            "badge": badge,
+            "said": said([line, badge]),
         }
 
 
@@ -188,6 +194,7 @@ class Messages:
         line: Message,
         lines: Iterable[Message] = (),
         *,
+        badge: Message | str = "",
         busy: bool = False,
         warnings: Iterable[Remark] = (),
         run: int | None = None,
@@ -199,7 +206,7 @@ class Messages:
         place = self.locate(node_id)
         now = self._clock.time()
         everything = tuple(lines) or (line,)
-        shown = Shown(node_id, line, everything, busy, tuple(warnings), run, state, place, now)
+        shown = Shown(node_id, line, everything, badge, busy, tuple(warnings), run, state, place, now)
         with self._lock:
             key = (place.workflow, node_id)
             self._shown.pop(key, None)

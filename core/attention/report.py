@@ -115,6 +115,15 @@ class Run:
         parts = [*self._gained(), ATTENTION("calls-by-kernel", calls=tuple(calls))]
         return ATTENTION("run-line", parts=tuple(parts))
 
+    def badge(self) -> Message | str:
+        """The same in a word: "1.25x"; "" where nothing is to be told in one."""
+        if self.failed:
+            return ATTENTION("badge-cancelled") if self.cancelled else ATTENTION("badge-failed")
+        factor = self.gain()
+        if not factor or not self.kernels() or abs(factor - 1) < NO_GAIN:
+            return ""
+        return ATTENTION("badge-gain", gain=factor)
+
     def _gained(self) -> Iterator[Message]:
         """What the run gained, where that is known."""
         factor = self.gain()
@@ -291,7 +300,8 @@ class Runs:
         line = ATTENTION("step", step=done, steps=of)
         if factor is not None:
             line = ATTENTION("step-gain", step=done, steps=of, gain=factor)
-        self._messages.say(run.settings.node_id, line, busy=True, run=run.number)
+        badge = ATTENTION("badge-step", step=done, steps=of)
+        self._messages.say(run.settings.node_id, line, badge=badge, busy=True, run=run.number)
 
     def _tell(self, run: Run) -> None:
         """One log line for the run, and one for what is new among its notes."""
@@ -299,8 +309,15 @@ class Runs:
         notes = list(run.notes.values())
         self._messages.warn_once(notes)
         lines = [run.summary(), *notes]
-        node, warnings = run.settings.node_id, run.warnings()
-        self._messages.say(node, run.line(), lines, warnings=warnings, run=run.number, state=run.state)
+        self._messages.say(
+            run.settings.node_id,
+            run.line(),
+            lines,
+            badge=run.badge(),
+            warnings=run.warnings(),
+            run=run.number,
+            state=run.state,
+        )
         for listener in list(self.listeners):
             try:
                 listener(run)

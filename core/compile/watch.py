@@ -135,12 +135,15 @@ class Watch:
     def end(self) -> None:
         """Shows on the node what became of the run."""
         warnings = [Remark(code, text) for text, code in self.notes.items() if code]
-        self._messages.say(self.node_id, self.line(), [self.summary(), *self.notes], warnings=warnings)
+        badge = COMPILE("badge-compiled") if self._what else ""
+        lines = [self.summary(), *self.notes]
+        self._messages.say(self.node_id, self.line(), lines, badge=badge, warnings=warnings)
 
     def tell(self, seconds: float) -> None:
         """Shows how far compiling is."""
         what = self._at or COMPILE("whole-model")
-        self._messages.say(self.node_id, COMPILE("compiling", what=what, seconds=seconds), busy=True)
+        line = COMPILE("compiling", what=what, seconds=seconds)
+        self._messages.say(self.node_id, line, badge=COMPILE("badge-compiling"), busy=True)
 
     def graphs(self) -> int:
         """Graphs that were made in this run."""

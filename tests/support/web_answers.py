@@ -85,7 +85,9 @@ def checking(number: int, count: int) -> dict:
     left = [f"kernel-{one}" for one in range(number, count + 1)]
     line = f"checking kernels {number}/{count}; faster from the next run" if count else ""
     kernel = left[0] if left else ""
-    check = {"kernel": kernel, "left": left, "number": number, "count": count, "line": line, "said": []}
+    badge = f"check {number}/{count}" if count else ""
+    check = {"kernel": kernel, "left": left, "number": number, "count": count}
+    check |= {"line": line, "badge": badge, "said": []}
     return {"checking": kernel, "check": check}
 
 
@@ -246,9 +248,11 @@ def message(node_id: str = NODE, node_type: str = "PatchSageAttention", **more) 
         "workflow": None,
         "line": "1.25x faster · Sage 900, cuDNN 60",
         "text": "calls: sage2-int8-fp8 900, sdpa-cudnn 60\nattention took about 10.4 s less",
+        "badge": "1.25x",
         "busy": False,
         "warnings": [],
         "run": 17,
+        "state": "done",
         "time": 1764000000.0,
         **more,
     }

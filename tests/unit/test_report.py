@@ -84,10 +84,14 @@ def timed(name, shown_as, host=350.0):
 
 
 @pytest.mark.parametrize(
-    ("host", "gain", "words"),
-    [(350.0, 1.25, "1.25x faster"), (100.0, 1.0, "no gain"), (50.0, 0.95, "slower: 0.95x")],
+    ("host", "gain", "words", "badge"),
+    [
+        (350.0, 1.25, "1.25x faster", "1.25x"),
+        (100.0, 1.0, "no gain", ""),
+        (50.0, 0.95, "slower: 0.95x", "0.95x"),
+    ],
 )
-def test_the_line_begins_with_the_gain_where_times_are_known(host, gain, words, session):
+def test_the_line_begins_with_the_gain_where_times_are_known(host, gain, words, badge, session):
     one = report.Report(Settings("auto", node_id="7"), session.runs)
     one.begin("WAN21")
     one.open.started = session.clock.time() - 1.0
@@ -96,6 +100,7 @@ def test_the_line_begins_with_the_gain_where_times_are_known(host, gain, words, 
     (run,) = session.runs.ended()
     assert run["gain"] == pytest.approx(gain, abs=0.01)
     assert run["line"] == f"{words} · cuDNN 1"
+    assert session.messages.shown()[0]["badge"] == badge
 
 
 def test_a_step_is_told_with_the_gain_so_far_where_it_is_known_and_a_quick_one_not(session):
@@ -109,7 +114,8 @@ def test_a_step_is_told_with_the_gain_so_far_where_it_is_known_and_a_quick_one_n
     one.open.started = session.clock.time() - 1.0
     one.count(timed("sdpa-cudnn", "cuDNN"))
     one.step(4, 4)
-    assert session.messages.shown()[0]["line"] == "step 4/4 · 1.25x so far"
+    (shown,) = session.messages.shown()
+    assert (shown["line"], shown["badge"]) == ("step 4/4 · 1.25x so far", "4/4")
 
 
 def test_kernels_of_one_family_are_one_number_and_a_call_nobody_timed_claims_no_gain(session, sampled):
@@ -158,6 +164,7 @@ def test_a_run_that_was_cut_short_says_so_and_how_far_it_came(
     one.end(failed=True, cancelled=cancelled)
     (run,), (message,) = session.runs.ended(), session.messages.shown()
     assert (run["line"], run["state"], message["line"]) == (line, state, line)
+    assert message["badge"] == state
     sampled(Settings("auto", node_id="7"), KERNEL)
     assert session.runs.ended()[-1]["state"] == "done"
 

@@ -4,6 +4,7 @@ import pytest
 from support import base_directory, host, server, tiny_models
 from support.page import Page, browsing, opened
 from support.web_canned import Canned
+from support.web_node import LINE, OPEN_ANEW
 
 DEMO = f"/?template={base_directory.DEMO_WORKFLOW.stem}&source={base_directory.DEMO_FOLDER}"
 
@@ -74,6 +75,24 @@ def settings_as_they_were(page: Page) -> None:
     """The server keeps settings for its user: a test's changes are not for the next."""
     for setting, value in DEFAULTS.items():
         page.set(setting, value)
+
+
+@pytest.fixture(scope="module")
+def page_of_module(browser, served):
+    canned = Canned()
+    for page in opened(browser, served.url + DEMO, canned.prepare):
+        yield page, canned
+
+
+@pytest.fixture
+def node_page(page_of_module):
+    """The demo workflow with no line in it, in one page for all tests of a module."""
+    page, canned = page_of_module
+    canned.answers = Canned().answers
+    page.browser_page.evaluate(OPEN_ANEW)
+    assert page.browser_page.locator(LINE).count() == 0
+    yield page
+    settings_as_they_were(page)
 
 
 class Panel:

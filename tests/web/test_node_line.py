@@ -4,38 +4,29 @@ import pytest
 from support import web_answers
 from support.page import opened
 from support.web_canned import Canned
+from support.web_node import (
+    LINE,
+    NODE,
+    OPEN_ANEW,
+    check,
+    draw_by_vue,
+    in_a_subgraph,
+    prompt,
+    serialised,
+    show,
+)
 
-from .conftest import DEMO, settings_as_they_were
+from .conftest import DEMO
 
-LINE = ".sagekit-line"
-NODE = f"app.graph.getNodeById({web_answers.NODE})"
 # As small as the node can be, so that a line finds no room.
 SHRINK = f"vue => {NODE}.setSize([{NODE}.size[0], vue ? 60 : {NODE}.computeSize()[1]])"
-# Opened as a workflow of its own, so that what was said before is about another.
-OPEN_ANEW = """async () => {
-    window.demo ??= app.graph.serialize()
-    await app.loadGraphData({ ...structuredClone(window.demo), id: crypto.randomUUID() })
-}"""
 IS_MODIFIED = "() => app.extensionManager.workflow.activeWorkflow.isModified"
 CALLS = web_answers.message()["line"]
 
 
-@pytest.fixture(scope="module")
-def page_of_module(browser, served):
-    canned = Canned()
-    for page in opened(browser, served.url + DEMO, canned.prepare):
-        yield page, canned
-
-
 @pytest.fixture
-def page(page_of_module):
-    """The demo workflow with no line in it, in one page for all tests of this module."""
-    page, canned = page_of_module
-    canned.answers = Canned().answers
-    page.browser_page.evaluate(OPEN_ANEW)
-    assert page.browser_page.locator(LINE).count() == 0
-    yield page
-    settings_as_they_were(page)
+def page(node_page):
+    return node_page
 
 
 @pytest.fixture
@@ -43,25 +34,10 @@ def canned(page_of_module):
     return page_of_module[1]
 
 
-def serialised(page) -> str:
-    return page.browser_page.evaluate("() => JSON.stringify(app.graph.serialize())")
-
-
-def prompt(page) -> str:
-    return page.browser_page.evaluate("async () => JSON.stringify((await app.graphToPrompt()).output)")
-
-
-def show(page, **more):
-    workflow = page.browser_page.evaluate("() => app.graph.id")
-    page.tell("sagekit.node", web_answers.message(**{"workflow": workflow, **more}))
-    return page.browser_page.locator(LINE)
-
-
 @pytest.mark.parametrize("vue", [False, True], ids=["on the canvas", "drawn by Vue"])
 def test_a_line_appears_and_the_workflow_and_the_prompt_stay_as_they_were(page, vue, tmp_path):
     if vue:
-        page.set("Comfy.VueNodes.Enabled", True)
-        page.browser_page.wait_for_timeout(1000)
+        draw_by_vue(page)
     page.browser_page.evaluate(SHRINK, vue)
     page.browser_page.wait_for_timeout(300)
     before, queued, modified = serialised(page), prompt(page), page.browser_page.evaluate(IS_MODIFIED)
@@ -125,26 +101,12 @@ def test_a_busy_node_shows_its_progress(page):
     line.locator(".pi-spinner").wait_for(state="detached")
 
 
-def in_a_subgraph(page) -> tuple[str, str]:
-    """Puts the node into a subgraph; the ids of the subgraph's node and of the node in it."""
-    page.browser_page.evaluate(
-        f"""() => {{
-            const {{ node }} = app.graph.convertToSubgraph(new Set([{NODE}]))
-            window.outer = node
-        }}"""
-    )
-    return tuple(page.browser_page.evaluate("() => [String(outer.id), String(outer.subgraph.nodes[0].id)]"))
-
-
-def check(page, number: int, count: int) -> None:
-    page.tell("sagekit.check", web_answers.checking(number, count)["check"])
-
-
 def test_while_the_kernel_check_runs_the_node_says_how_far_it_is(page, canned):
     before = serialised(page)
     check(page, 7, 23)
     line = page.browser_page.locator(LINE)
     line.filter(has_text="checking kernels 7/23; faster from the next run").wait_for()
+    assert "sagekit-left-out" not in line.get_attribute("class")
     assert line.locator(".pi-spinner").count() == 1 and serialised(page) == before
     check(page, 8, 23)
     line.filter(has_text="8/23").wait_for()
@@ -168,8 +130,7 @@ def test_while_the_kernel_check_runs_the_node_says_how_far_it_is(page, canned):
 @pytest.mark.parametrize("vue", [False, True], ids=["on the canvas", "drawn by Vue"])
 def test_a_node_that_is_left_out_shows_no_line_of_a_run(page, vue, key, word, tmp_path):
     if vue:
-        page.set("Comfy.VueNodes.Enabled", True)
-        page.browser_page.wait_for_timeout(1000)
+        draw_by_vue(page)
     line = show(page, warnings=[web_answers.warning()])
     line.filter(has_text=CALLS).wait_for()
     page.browser_page.evaluate(f"() => {{ app.canvas.select({NODE}); app.canvas.canvas.focus() }}")

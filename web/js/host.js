@@ -35,6 +35,16 @@ export function rootGraph() {
   return app.rootGraph ?? app.graph ?? null;
 }
 
+/** The graph that is looked at: the workflow's own, or a subgraph. */
+export function shownGraph() {
+  return app.canvas?.graph ?? rootGraph();
+}
+
+/** Calls back when another graph is looked at. @param {() => void} changed */
+export function onShownGraph(changed) {
+  app.canvas?.canvas?.addEventListener?.("litegraph:set-graph", changed);
+}
+
 /** Whether nodes are drawn by Vue (Nodes 2.0) and not on the canvas. */
 export function drawnByVue() {
   // @ts-ignore: a global of the host.

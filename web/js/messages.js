@@ -1,6 +1,7 @@
 // Brings what the nodes say to the nodes of the open workflow: as it comes, and after a workflow is opened.
 // @ts-check
-import { api, onSetting, setting } from "./host.js";
+import { place } from "./badge.js";
+import { api, onSetting, onShownGraph, setting } from "./host.js";
 import { keepOnly, removeAll, rewrite, show } from "./node_line.js";
 import { addressee, allNodes } from "./nodes.js";
 import { hearCheck, load, state } from "./store.js";
@@ -81,8 +82,9 @@ function afresh() {
 export function listen() {
   api.addEventListener("sagekit.node", (/** @type {any} */ event) => receive(event.detail));
   api.addEventListener("sagekit.check", (/** @type {any} */ event) => hear(event.detail));
-  // Some of them may be bypassed now.
+  // Some of them may be bypassed or collapsed now, or their title be drawn anew.
   api.addEventListener("graphChanged", () => rewrite());
+  onShownGraph(() => setTimeout(place, 200));
   api.addEventListener("reconnected", recall);
   onSetting(NODE_LINE, afresh);
   // The two ways of drawing lay a node out differently.

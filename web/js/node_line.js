@@ -1,8 +1,10 @@
 // The line on a node: what ran there, its progress while it is busy, and a mark where something is to be read.
 // @ts-check
+import { drop, put } from "./badge.js";
 import { app, drawnByVue, openPanel } from "./host.js";
 import { make, icon } from "./dom.js";
 import { expect, giveBack, take } from "./node_room.js";
+import { wayTo } from "./nodes.js";
 import { leftOut, says } from "./says.js";
 import { load, runOf } from "./store.js";
 import { tooltip } from "./tooltip.js";
@@ -12,7 +14,7 @@ const NAME = "sagekit_line";
 const HEIGHT = 34;
 
 /**
- * @typedef {{widget: any, element: HTMLElement, message: any, left: string}} Line with the node's last message, and
+ * @typedef {{widget: any, element: HTMLElement, message: any, leftOut: string}} Line with the node's last message, and
  *   why it does not run
  */
 
@@ -45,8 +47,10 @@ function update(node, message = lines.get(node)?.message ?? null) {
   if (!now) return remove(node);
   const line = lines.get(node) ?? add(node);
   line.message = message;
-  line.left = now.left ?? "";
+  line.leftOut = now.leftOut ?? "";
   write(line.element, now);
+  const way = message ? wayTo(message.node_id) : [];
+  put(node, way.slice(0, -1).filter(Boolean), now);
 }
 
 /** @param {any} node */
@@ -54,6 +58,7 @@ export function remove(node) {
   const line = lines.get(node);
   if (!line) return;
   lines.delete(node);
+  drop(node);
   if (node.widgets?.includes(line.widget)) {
     if (node.removeWidget) {
       node.removeWidget(line.widget);
@@ -74,14 +79,18 @@ export function removeAll() {
 
 /** Forgets the nodes that are no longer in the workflow. @param {Set<any>} present */
 export function keepOnly(present) {
-  for (const node of [...lines.keys()]) if (!present.has(node)) lines.delete(node);
+  for (const node of [...lines.keys()]) {
+    if (present.has(node)) continue;
+    lines.delete(node);
+    drop(node);
+  }
 }
 
 /** @param {any} node */
 function add(node) {
   const element = make("button.line", { type: "button", onclick: openPanel });
   /** @type {Line} */
-  const line = { widget: null, element, message: null, left: "" };
+  const line = { widget: null, element, message: null, leftOut: "" };
   expect(node);
   const widget = node.addDOMWidget(NAME, "sagekit-line", element, {
     serialize: false,
@@ -90,7 +99,7 @@ function add(node) {
     getValue: () => "",
     setValue: () => {},
     // A change of its mode is told to nobody at once, but drawn.
-    onDraw: () => lines.has(node) && leftOut(node, line.message) !== line.left && update(node),
+    onDraw: () => lines.has(node) && leftOut(node, line.message) !== line.leftOut && update(node),
   });
   // Both are asked: one for the workflow that is saved, one for the prompt that is queued.
   widget.serialize = false;
@@ -125,7 +134,7 @@ function write(element, message) {
   words.textContent = told(message.line ?? "");
   element.replaceChildren(...parts, words);
   element.classList.toggle("sagekit-busy", Boolean(message.busy));
-  element.classList.toggle("sagekit-left-out", Boolean(message.left));
+  element.classList.toggle("sagekit-left-out", Boolean(message.leftOut));
   element.classList.toggle("sagekit-warned", warnings.length > 0);
   element.title = tooltip(message, runOf(message.run));
   const said = warnings.map((/** @type {any} */ one) => say("warning", { text: told(one.text) }));

@@ -17,7 +17,7 @@ const LEFT_OUT = { 2: "muted", 4: "bypassed" };
  */
 export function says(node, message) {
   const out = leftOut(node, message);
-  if (out) return message && { line: say(out), left: out };
+  if (out) return message && { line: say(out), leftOut: out };
   const check = checking(node);
   if (!check || (message && isOfMoreInterest(message))) return message;
   return { ...check, busy: true, warnings: [], text: [check.line, message?.text].filter(Boolean).join("\n") };
