@@ -9,15 +9,9 @@ from ...knowledge.gpus import capability_of
 from ...knowledge.tables import computes_in_float32
 from ...machine import Environment
 from ...machine.torch_build import CUDA, ROCM, XPU
+from ..paste.maker import AMD, APPLE, INTEL, NVIDIA
 from ..paste.paste import Paste
-from ..paste.told import (
-    AMD,
-    APPLE,
-    INTEL,
-    NVIDIA,
-    Told,
-    read_facts,
-)
+from ..paste.told import Told, read_facts
 
 _MAKERS = {CUDA: NVIDIA, ROCM: AMD, XPU: INTEL}
 # What tells one machine from another. Two Pythons of one machine differ in more.

@@ -10,6 +10,7 @@ from ...knowledge.facts import table
 from ...knowledge.prose import known
 from ..paste.event import Event
 from ..paste.paste import Paste, flowing
+from ..paste.prose import is_printed
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Symptom:
         quiet: It is not told at all.
         last: It is told where nothing else is.
         sure: It is told only where the conditions of a cause are known to hold.
+        said: A person says it; what a program prints is none.
     """
 
     code: str
@@ -89,6 +91,7 @@ class Symptom:
     quiet: bool = False
     last: bool = False
     sure: bool = False
+    said: bool = False
 
     def find(self, paste: Paste, happened: list[Event]) -> list[Match]:
         """Where it stands in a paste."""
@@ -100,6 +103,8 @@ class Symptom:
         if not any(map(paste.has, self.words)):
             return []
         found = paste.matches(self.words, compiled(self.expression))
+        if self.said:
+            found = [one for one in found if not is_printed(paste, one[0], one[0] + len(one[1][0]))]
         return [
             Match(
                 start, start + len(match[0]), {name: text or "" for name, text in match.groupdict().items()}
@@ -146,7 +151,7 @@ def _symptom(row: Mapping[str, Any]) -> Symptom:
         hides=frozenset(row.get("hides", ())),
         **{
             name: row.get(name, False)
-            for name in ("all", "general", "harmless", "covers", "quiet", "last", "sure")
+            for name in ("all", "general", "harmless", "covers", "quiet", "last", "sure", "said")
         },
     )
 

@@ -33,6 +33,8 @@ _PROGRAMS = (
 )
 
 
+_SAME = 1_500
+
 # A command whose beginning was cut away: what it was to write, and how it ended.
 _CUT = flowing(
     r"(?P<target>cuda_utils|__triton_launcher|hip_utils)\.[\w.-]{1,60}\.(?P<kind>pyd|so)['\"].{0,4000}?"
@@ -43,8 +45,10 @@ _CUT = flowing(
 
 def programs(paste: Paste) -> Iterator[ProgramFailure]:
     """Every compiler, linker or assembler that ended with an error."""
+    commands = []
     for word in ("command '[", "command ['", "cc_cmd: ["):
         for place, match in paste.matches((word,), _COMMAND):
+            commands.append((place, _program(match["program"])))
             # Of two commands in one stretch the second is an event of its own.
             rest = re.split(r"Command '\[|cc_cmd: \[", match["rest"], maxsplit=1)[0]
             status = _STATUS.search(rest)
@@ -66,7 +70,10 @@ def programs(paste: Paste) -> Iterator[ProgramFailure]:
             )
     for word, expression in _PROGRAMS:
         for place, match in paste.matches((word,), expression):
-            yield ProgramFailure(place, place + len(match[0]), _program(match["program"]))
+            program = _program(match["program"])
+            # What a program says before whoever called it tells its whole command is the same failure.
+            if not any(0 <= one - place < _SAME and name == program for one, name in commands):
+                yield ProgramFailure(place, place + len(match[0]), program)
 
 
 def _program(path: str) -> str:

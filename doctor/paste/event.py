@@ -71,7 +71,8 @@ class ImportFailure(Event):
         module: Where it is looked for, "transformers.models".
         name: What is looked for in it; "" where the module itself is not there.
         asking: The node pack or the package that asks; "" where the log does not tell.
-        reason: "name" of a part, "absent" where the package itself is not installed.
+        reason: "name" of a part, "absent" where the package itself is not installed, "without" where a pack
+            says in a line of its own that it goes on without it.
     """
 
     package: str = ""

@@ -1,5 +1,6 @@
 """Parts of packages that others ask for and that are not there: who asks whom for what."""
 
+import re
 from collections.abc import Iterator
 
 from .event import ImportFailure
@@ -18,8 +19,20 @@ def imports(paste: Paste) -> Iterator[ImportFailure]:
         yield _failure(paste, place, place + len(match[0]), match["module"], "")
 
 
+# A pack tells of itself that it goes on without something: in one line of its own, with its name before it.
+_WITHOUT = re.compile(
+    r"^(?:\[(?P<pack>[A-Za-z][\w.: -]{2,40}?)(?: (?:ERROR|WARNING|INFO))?\] "
+    r"|Error loading module (?P<module>\w{2,60}): |(?P<nodes>[\w. -]{3,60}) nodes? not available )",
+    re.IGNORECASE,
+)
+
+
 def _failure(paste: Paste, start: int, end: int, module: str, name: str) -> ImportFailure:
     package = module.split(".")[0]
+    line = paste.text.rfind("\n", 0, start) + 1
+    if own := _WITHOUT.match(paste.text[line:start]):
+        asking = next(filter(None, own.groups()), "")
+        return ImportFailure(start, end, package, module, name, asking, "without")
     absent = not name and module == package
     asking = raiser(paste, start)[0]
     return ImportFailure(

@@ -35,6 +35,16 @@ _CLOCK = re.compile(
     r"|^\d{1,5}\.\d{1,3} (?=\S)|^\[\d\d:\d\d:\d\d(?:\.\d{1,8})?\] "
 )
 _LOGGER = re.compile(r"^(?:\[?(?:INFO|WARNING|ERROR|DEBUG|STDERR|STDOUT|CRITICAL)\]?:? (?:\| )?){1,2}")
+# What ComfyUI's start begins with, from the command that starts it on.
+_STARTS = (
+    "main.py",
+    "[start] security scan",
+    "comfyui startup time",
+    "adding extra search path",
+    "checkpoint files will always be loaded safely",
+    "total vram ",
+    "pytorch version: ",
+)
 # Where a line may have been broken: a space of an expression, or a hyphen in a word. What is escaped, what
 # stands in a class of letters and what has to stand before is neither.
 _BREAK = re.compile(
@@ -69,9 +79,11 @@ class Paste:
     @cached_property
     def start(self) -> tuple[int, int]:
         """From where to where ComfyUI tells of its start, before its first picture; nowhere without one."""
-        # A report has its error before the log.
-        begin = max(0, self.lower.find("## logs"))
-        return begin, self.lower.find("got prompt", begin)
+        # A report has its error before the log, a person tells before it what is wrong.
+        report = max(0, self.lower.find("## logs"))
+        end = self.lower.find("got prompt", report)
+        first = [place for word in _STARTS if (place := self.lower.find(word, report, max(end, 0))) >= 0]
+        return min(first, default=report), end
 
     def has(self, word: str) -> bool:
         """Whether a word, in small letters, stands anywhere."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from ...knowledge.gpus import capability_of
+from .maker import APPLE, maker_of
 from .paste import Paste, flowing
 
-NVIDIA, AMD, INTEL, APPLE = "nvidia", "amd", "intel", "apple"
 SAGE, FLASH, XFORMERS, PYTORCH, SPLIT, KITCHEN = "sage", "flash", "xformers", "pytorch", "split", "kitchen"
 
 Version = tuple[int, ...]
@@ -21,7 +21,7 @@ class Told:
         system: "windows", "linux" or "darwin".
         wsl: Linux under Windows.
         container: It runs in Docker or the like.
-        maker: Of the GPU: NVIDIA, AMD, INTEL or APPLE.
+        maker: Of the GPU: see ``maker``.
         gpu: Its name.
         capability: (8, 9); or that of the code a compiler was asked for.
         torch: "2.8.0+cu129".
@@ -61,7 +61,7 @@ def read_facts(paste: Paste) -> Told:
     """What a paste tells."""
     gpu = _gpu(paste)
     torch = _last(paste, _TORCH)
-    maker = _maker(paste, gpu, torch)
+    maker = maker_of(paste, gpu, torch)
     return Told(
         system=_system(paste, maker),
         wsl=paste.has("microsoft-standard") or paste.has("/usr/lib/wsl/"),
@@ -175,33 +175,6 @@ def _capability(paste: Paste, gpu: str) -> Version:
         return by_name
     number = _last(paste, _CAPABILITY).replace(".", "")
     return (int(number[:-1]), int(number[-1])) if len(number) >= 2 else ()
-
-
-def _maker(paste: Paste, gpu: str, torch: str) -> str:
-    name = f"{gpu} {torch}".lower()
-    if re.search(r"nvidia|geforce|rtx|gtx|tesla|quadro|\+cu\d", name):
-        return NVIDIA
-    if re.search(r"amd|radeon|rocm|gfx\d|\brx ?\d{4}", name) or any(
-        map(
-            paste.has,
-            (
-                "amd arch:",
-                "rocm version",
-                "rocm 6",
-                "rocm 7",
-                "gpu arch: gfx",
-                "hiperror",
-                "hipblas",
-                "amd_serialize_kernel",
-            ),
-        )
-    ):
-        return AMD
-    if re.search(r"intel|\barc\b|\+xpu", name):
-        return INTEL
-    if any(map(paste.has, ("device: mps", "name:** mps", "mac version", "applications/comfyui.app"))):
-        return APPLE
-    return NVIDIA if any(map(paste.has, ("nvidia-smi", "cudamallocasync"))) else ""
 
 
 _WINDOWS = re.compile(

@@ -132,6 +132,16 @@ def test_a_log_is_explained_for_the_machine_that_is_described(tmp_path):
     assert commands and all("triton-windows" in one for one in commands)
 
 
+def test_a_log_of_another_machine_than_the_described_one_is_told_so_in_the_text(tmp_path):
+    machine, log = tmp_path / "machine.json", tmp_path / "log.txt"
+    machine.write_text(json.dumps(SHORT), encoding="utf-8")
+    log.write_text("Device: mps\nAssertionError: Torch not compiled with CUDA enabled\n", encoding="utf-8")
+    done = run("--machine", machine, "--explain", log)
+    assert done.returncode == 0 and "This log is from another machine: macOS" in done.stdout
+    # Commands are of the described machine alone.
+    assert "python.exe" not in done.stdout
+
+
 def test_what_this_machine_itself_prints_is_read(tmp_path):
     for option in ("--json", "--report"):
         file = tmp_path / "machine.txt"

@@ -27,6 +27,12 @@ HARMLESS = {
     "nvidia-smi": "NVIDIA-SMI 581.29   Driver Version: 581.29   CUDA Version: 13.0\n"
     "| 0  NVIDIA GeForce RTX 4090  On | 00000000:01:00.0  On | Off |\n| 1200MiB / 24564MiB | 2% |",
     "a listing": "torch 2.9.1+cu130\ntorchvision 0.24.1+cu130\ntransformers 4.57.1",
+    "rocm-smi": "ROCm System Management Interface:\n- **Temp (Edge)**: 50.0\n- **VRAM Usage**: 32%\n"
+    "- **GPU Usage**: 99%",
+    "a pack that talks": "Total VRAM 12287 MB, total RAM 49075 MB\npytorch version: 2.8.0+cu128\n"
+    "[rgthree-comfy] The new rendering appears to run MUCH more slowly, breaking some nodes.\n"
+    '"A thing that never works is a thing that never hangs." - Unknown\n'
+    "To see the GUI go to: http://127.0.0.1:8188\ngot prompt\nPrompt executed in 9.10 seconds",
     "git": "Updating f31b4d3..a27028e\nFast-forward\n README.md | 2 +-\n 1 file changed",
 }
 

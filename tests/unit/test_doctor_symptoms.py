@@ -57,6 +57,9 @@ def in_a_log(row: dict) -> str:
     when = first.get("when", {})
     if "amd" in (when.get("maker") or when.get("maker!") or ()) and (row.get("sure") or not others):
         start = "pytorch version: 2.8.0+rocm6.4\nDevice: cuda:0 AMD Radeon RX 7900 XTX : native\n"
+    # What a person says stands before the log.
+    if row.get("said"):
+        return f"{row['example']}\n{start}{FRAMES[system]}{AFTER}"
     return start + FRAMES[system] + row["example"] + AFTER
 
 
