@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..backup import (
@@ -21,7 +22,9 @@ from ..backup.place import EMBEDDED, Place
 from ..doctor.commands.quoting import Command, shown
 from ..doctor.plan.step import Step
 from ..machine import Environment
+from ..machine.message import Message, Value
 from ..machine.user_error import UserError
+from .catalogue import BACKUPS
 
 FINE, WRONG = 0, 2
 VERBS = ("backup", "backups", "verify", "restore", "forget")
@@ -40,7 +43,7 @@ def run(options: Namespace, pack: Path) -> int:
                 sys.stderr.write(line + "\n")
             return verb[options.verb](options, here, pack)
     except KeyboardInterrupt:
-        raise UserError("Stopped. Nothing was lost; the next call tidies up.") from None
+        raise UserError(BACKUPS("stopped")) from None
     except OSError as error:
         raise UserError(_what_happened(error)) from None
 
@@ -59,24 +62,21 @@ def _find(options: Namespace) -> Place:
 
 def _refuse_what_does_not_go_together(options: Namespace) -> None:
     if options.name is None and options.verb in ("verify", "restore", "forget"):
-        raise UserError(f"{options.verb} needs a name; `backups` lists them. Nothing was changed.")
+        raise UserError(BACKUPS("verb-needs-a-name", verb=options.verb))
     if options.name is not None and options.verb == "backups":
-        raise UserError("backups lists all of them and takes no name. Nothing was changed.")
+        raise UserError(BACKUPS("backups-takes-no-name"))
 
 
-def _what_happened(error: OSError) -> str:
-    file = disk.shown(str(error.filename)) + ": " if error.filename else ""
-    hint = ""
-    if isinstance(error, PermissionError):
-        hint = (
-            " Close ComfyUI and whatever else may have it open, and start this as a user who may write there."
-        )
-    return f"{file}{error.strerror or error}.{hint} The environment is as it was, and so are its backups."
+def _what_happened(error: OSError) -> Message:
+    said: Value = error.strerror or str(error)
+    if error.filename:
+        said = BACKUPS("error-of-a-file", file=disk.shown(str(error.filename)), error=said)
+    return BACKUPS("disk-forbade" if isinstance(error, PermissionError) else "disk-refused", error=said)
 
 
 def _backup(options: Namespace, here: Place, pack: Path) -> int:
     if not os.path.lexists(here.folder):
-        raise UserError(f"{disk.shown(here.folder)} is not there. Nothing was written.")
+        raise UserError(BACKUPS("environment-not-there", folder=disk.shown(here.folder)))
     store = here.store(options.to)
     # Every name of this environment, and whatever else lies in that store.
     taken = {*shelf.names(here, options.to), *(os.listdir(store) if os.path.isdir(store) else ())}
@@ -84,9 +84,8 @@ def _backup(options: Namespace, here: Place, pack: Path) -> int:
     made = snapshot.make(here, store, name, _progress(options))
     line = shown(restore_command(here, os.path.join(store, name), pack), _system())
     told = [
-        f"Backup {name}: {len(made.files)} files, {disk.amount(made.size)}; "
-        f"{disk.amount(made.copied)} new on the disk, in {disk.shown(os.path.join(store, name))}",
-        f"To go back to it, with ComfyUI closed: {line}",
+        BACKUPS("backup-made", name=name, folder=disk.shown(os.path.join(store, name)), **_amounts(made)),
+        BACKUPS("way-back", command=line),
     ]
     _say(options, told, {"backup": _as_data(made, store), "restore": line})
     return FINE
@@ -101,14 +100,11 @@ def _list(options: Namespace, here: Place, pack: Path) -> int:
             lines.append(f"{name}  {error}")
             data.append({"name": name, "folder": disk.shown(store), "damaged": str(error)})
             continue
-        other = "" if held.folder == here.folder else f", of {disk.shown(held.folder)}"
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(held.made))
-        size = f"{len(held.files)} files, {disk.amount(held.size)}, {disk.amount(held.copied)} of its own"
-        lines.append(f"{name}  made {when}, {size}, in {disk.shown(store)}{other}")
+        lines.append(f"{name}  {_line(held, store, here)}")
         data.append(_as_data(held, store))
     kept = shelf.replaced(here)
-    lines += [f"{name}  replaced by a restore, in {disk.shown(here.home)}" for name in kept]
-    none = [f"There is no backup of {disk.shown(here.folder)} yet."]
+    lines += [f"{name}  {BACKUPS('replaced-line', folder=disk.shown(here.home))}" for name in kept]
+    none = [BACKUPS("no-backup-yet", folder=disk.shown(here.folder))]
     _say(options, lines or none, {"backups": data, "replaced": kept})
     return FINE
 
@@ -117,10 +113,8 @@ def _verify(options: Namespace, here: Place, pack: Path) -> int:
     folder = shelf.folder(here, options.name, options.to)
     held = manifest.read(folder)
     wrong = list(restoration.damage(folder, held, _progress(options)))
-    told = [f"The backup {options.name} is damaged; `restore` refuses it:", *(f"  {one}" for one in wrong)]
-    sound = (
-        f"The backup {options.name} is sound: {len(held.files)} files, {disk.amount(held.size)}, all read."
-    )
+    told = [BACKUPS("backup-damaged", name=options.name), *(f"  {one}" for one in wrong)]
+    sound = BACKUPS("backup-sound", name=options.name, files=len(held.files), size=disk.amount(held.size))
     _say(options, told if wrong else [sound], {"name": options.name, "damage": wrong})
     return WRONG if wrong else FINE
 
@@ -144,11 +138,9 @@ def _restore(options: Namespace, here: Place, pack: Path) -> int:
         except BaseException:
             disk.remove_if_possible(prepared)
             raise
-    told = [f"{disk.shown(here.folder)} is again as {options.name} has it."]
+    told = [BACKUPS("restored", folder=disk.shown(here.folder), name=options.name)]
     if old is not None:
-        told.append(
-            f"What it replaced is kept: `restore {old}` takes it back, `forget {old}` frees its room."
-        )
+        told.append(BACKUPS("replaced-is-kept", name=old))
     _say(options, told, {"restored": options.name, "replaced": old})
     return FINE
 
@@ -159,7 +151,7 @@ def _forget(options: Namespace, here: Place, pack: Path) -> int:
     else:
         folder = shelf.folder(here, options.name, options.to)
     swap.forget(here, folder)
-    _say(options, [f"{options.name} is gone; the other backups are whole."], {"forgotten": options.name})
+    _say(options, [BACKUPS("forgotten", name=options.name)], {"forgotten": options.name})
     return FINE
 
 
@@ -167,15 +159,10 @@ def _refuse_while_it_runs(here: Place, backup: str, pack: Path) -> None:
     used = [os.path.realpath(sys.prefix), os.path.realpath(sys.executable)]
     if any(place.is_within(disk.reach(one), here.folder) for one in used):
         line = shown(restore_command(here, backup, pack), _system())
-        raise UserError(
-            f"This Python runs from {disk.shown(here.folder)}, and cannot take its own place. "
-            f"Start the restore with another one; nothing was changed:\n{line}"
-        )
+        raise UserError(BACKUPS("restores-itself", folder=disk.shown(here.folder), command=line))
     if found := processes.running(here.folder):
-        raise UserError(
-            f"{disk.shown(here.folder)} is in use by {', '.join(found[:5])}. "
-            "Close ComfyUI and whatever else runs from it, then try again; nothing was changed."
-        )
+        programs = tuple(found[:5])
+        raise UserError(BACKUPS("environment-in-use", folder=disk.shown(here.folder), programs=programs))
 
 
 def restore_command(here: Place, backup: str, pack: Path) -> Command:
@@ -224,11 +211,11 @@ def step_before_a_fix(environment: Environment, pack: Path, python: Command) -> 
     """
     program = environment.python.executable if environment.python else ""
     if not program:
-        raise UserError("Which Python is meant is not known.")
+        raise UserError(BACKUPS("python-not-known"))
     here = place.find(Path(program))
     # Known before the script runs, so that the script itself can name the way back.
     name = shelf.new_name(set(shelf.names(here)))
-    title = f"Back up the whole environment as {name} (the first time it takes as much room again)"
+    title = BACKUPS("step-of-backup", name=name)
     command = (*python, str(pack / "kernels_check"), "backup", name)
     back = restore_command(here, os.path.join(here.home, name), pack)
     return (Step("backup", title, commands=(command,), undo=(back,)),)
@@ -241,7 +228,8 @@ def _progress(options: Namespace) -> snapshot.Progress:
     def progress(doing: str, done: int, total: int) -> None:
         if not live:
             return
-        line = f"{doing}: {100 * done // max(total, 1)} % of {disk.amount(total)}"
+        percent, amount = 100 * done // max(total, 1), disk.amount(total)
+        line = BACKUPS("backup-progress", doing=doing, percent=percent, amount=amount)
         if line != said[0]:
             sys.stderr.write("\r" + line.ljust(60) + ("\n" if done >= total else ""))
             sys.stderr.flush()
@@ -250,8 +238,22 @@ def _progress(options: Namespace) -> snapshot.Progress:
     return progress
 
 
-def _say(options: Namespace, lines: list[str], data: dict) -> None:
+def _say(options: Namespace, lines: Sequence[str], data: dict) -> None:
     sys.stdout.write((json.dumps(data, indent=1) if options.json else "\n".join(lines)) + "\n")
+
+
+def _line(held: manifest.Manifest, store: str, here: Place) -> Message:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(held.made))
+    folder, amounts = disk.shown(store), _amounts(held)
+    if held.folder == here.folder:
+        return BACKUPS("backup-line", when=when, folder=folder, **amounts)
+    environment = disk.shown(held.folder)
+    return BACKUPS("backup-line-of-another", when=when, folder=folder, environment=environment, **amounts)
+
+
+def _amounts(held: manifest.Manifest) -> dict[str, Value]:
+    copied = disk.amount(held.copied)
+    return {"files": len(held.files), "size": disk.amount(held.size), "copied": copied}
 
 
 def _as_data(held: manifest.Manifest, store: str) -> dict:

@@ -23,6 +23,7 @@ from ..machine.redaction import of_this_machine
 from ..machine.surroundings import read_surroundings
 from ..machine.user_error import UserError
 from . import backups, verbs
+from .catalogue import COMMAND, HELP
 
 ALL_WELL, SOMETHING_REFUSED, SOMETHING_WRONG, CHECK_FAILED = range(4)
 _PACK = Path(__file__).resolve().parent.parent
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return CHECK_FAILED
     except Exception as error:
-        sys.stderr.write(f"The kernel check itself failed: {words(error)}\n")
+        sys.stderr.write(COMMAND("check-itself-failed", error=words(error)) + "\n")
         return CHECK_FAILED
 
 
@@ -48,21 +49,18 @@ class _Parser(argparse.ArgumentParser):
     """One that ends with this command's own code: argparse's would say that a kernel crashed."""
 
     def error(self, message: str):
-        raise UserError(f"{message[:1].upper()}{message[1:]}. What there is: --help. Nothing was changed.")
+        raise UserError(COMMAND("wrong-usage", fault=message[:1].upper() + message[1:]))
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = _Parser(
         prog="kernels_check",
-        description="Tries every attention kernel of this Python in a child process against float32 "
-        "attention. Installs nothing.",
-        epilog="Exit codes: 0 all well, 1 something refused, 2 wrong or crashed, 3 the check failed.",
+        description=HELP("help-of-command"),
+        epilog=HELP("help-of-exit-codes"),
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object; fields are only ever added")
-    parser.add_argument("--full", action="store_true", help="every length from 1 to 130, in both dtypes")
-    parser.add_argument(
-        "--store", type=Path, help="file of verdicts; default: the ComfyUI around this pack's"
-    )
+    parser.add_argument("--json", action="store_true", help=HELP("help-json"))
+    parser.add_argument("--full", action="store_true", help=HELP("help-full"))
+    parser.add_argument("--store", type=Path, help=HELP("help-store"))
     verbs.add_options(parser)
     return parser.parse_args(arguments)
 
@@ -101,8 +99,8 @@ def _run(options: argparse.Namespace) -> int:
     elif options.report:
         lines = [_machine(environment, plan), *_lines(environment, found, mismatches, remark)]
         if plan.findings:
-            lines += ["", "Around this Python:", *(f"  {one.mismatch}" for one in plan.findings)]
-        lines += ["", f"Plan: {plan.outcome}. {plan.summary}"]
+            lines += ["", COMMAND("title-of-surroundings"), *(f"  {one.mismatch}" for one in plan.findings)]
+        lines += ["", COMMAND("plan-line", outcome=plan.outcome, summary=plan.summary)]
         lines += ["", machine_line(environment, around)]
         sys.stdout.write(block(lines, verbs.names(), here.comfyui or here.base) + "\n")
     else:
@@ -118,7 +116,7 @@ def _with_gpus(environment: Environment) -> Environment:
     try:
         return with_gpus_from_torch(environment)
     except Exception as error:  # A broken torch raises whatever it likes, and is what the user came for.
-        unread = f"gpus: torch does not import: {words(error)}"
+        unread = COMMAND("gpus-unread", error=words(error))
         return replace(environment, gpus=(), unread=(*environment.unread, unread))
 
 
@@ -140,8 +138,9 @@ def _check(gpu: str, device: str, options: argparse.Namespace) -> dict[str, Verd
 
 
 def _refused_off_cuda(backend) -> Verdict:
-    reasons = [str(reason) for reason in backend.machine] or ["needs an NVIDIA GPU that torch sees, got none"]
-    return Verdict(REFUSED, None, "; ".join(reasons))
+    if backend.machine:
+        return Verdict(REFUSED, None, COMMAND("refused-for", reasons=tuple(map(str, backend.machine))))
+    return Verdict(REFUSED, None, COMMAND("no-gpu-to-try-on"))
 
 
 def _keep(
@@ -153,10 +152,7 @@ def _keep(
     """Stores the verdicts where the server looks; returns what to tell about it."""
     file = named or here.verdicts
     if file is None:
-        return (
-            "not kept: this pack is in the custom_nodes of no ComfyUI that has run, or its user folder is "
-            "elsewhere (--store FILE keeps them)"
-        )
+        return COMMAND("verdicts-have-no-folder")
     # A server that wrote there before looks there again.
     sure = named or here.told or file.parent.is_dir()
     stored, _ = check.load(file, environment)
@@ -165,10 +161,7 @@ def _keep(
             stored = stored.with_verdicts(gpu, verdicts_of_gpu)
     if trouble := verdicts.write(file, stored):
         return trouble
-    more = (
-        "" if sure else ". One with --user-directory looks there instead, and is known here once it has run"
-    )
-    return f"kept for ComfyUI's next start in {file.parent}{more}"
+    return COMMAND("verdicts-kept" if sure else "verdicts-kept-as-it-seems", folder=str(file.parent))
 
 
 def _exit_code(found: Mapping[str, Mapping[str, Verdict]], mismatches) -> int:
@@ -202,32 +195,35 @@ def _as_data(environment: Environment, found, mismatches) -> dict:
 
 def _lines(environment: Environment, found, mismatches, remark: str) -> list[str]:
     lines = [f"{name}: {value}" for name, value in check.versions_of(environment).items()]
-    lines += [f"not read: {one}" for one in environment.unread]
+    lines += [COMMAND("not-read", what=one) for one in environment.unread]
     for gpu, of_gpu in found.items():
-        lines += ["", f"Kernels on {gpu or 'this machine (no NVIDIA GPU that torch sees)'}:"]
+        lines += ["", COMMAND("kernels-on", gpu=gpu) if gpu else COMMAND("kernels-without-gpu")]
         width = max(map(len, of_gpu))
         for name, verdict in of_gpu.items():
-            times = "".join(f"\n{'':{width}}    {shape}: {ms:g} ms" for shape, ms in verdict.times.items())
-            lines.append(f"  {name:{width}}  {verdict}{times}")
+            lines.append(f"  {name:{width}}  {verdict}")
+            times = (
+                COMMAND("time-of-shape", shape=shape, milliseconds=ms) for shape, ms in verdict.times.items()
+            )
+            lines += [f"{'':{width}}    {one}" for one in times]
     if mismatches:
-        lines += ["", "What does not fit together:"]
+        lines += ["", COMMAND("title-of-mismatches")]
         lines += [f"  {one}" for one in mismatches]
     if limits := rules.limits(environment):
-        lines += ["", "What this machine cannot do, whatever is installed:"]
+        lines += ["", COMMAND("title-of-limits")]
         lines += [f"  {one}" for one in limits]
-    return [*lines, "", f"Verdicts {remark}."]
+    return [*lines, "", COMMAND("verdicts-line", remark=remark)]
 
 
 def _machine(environment: Environment, plan: Plan) -> str:
     machine = environment.python.machine if environment.python else ""
-    told = [
-        f"{environment.system} {environment.release}",
+    told = (
+        COMMAND("system-and-release", system=environment.system, release=environment.release),
         "WSL" if environment.wsl else "",
         machine,
         plan.kind,
-    ]
-    told.append(f"ComfyUI {environment.comfyui}" if environment.comfyui else "")
-    return f"System: {', '.join(filter(None, told))}"
+        COMMAND("comfyui-version", version=environment.comfyui) if environment.comfyui else "",
+    )
+    return COMMAND("system-line", facts=tuple(filter(None, told)))
 
 
 def _plan_lines(
@@ -235,5 +231,5 @@ def _plan_lines(
 ) -> list[str]:
     """The plan where there is something to do, and what the kernels' errors mean."""
     answers = explain(failures.errors(found), plan, environment)
-    lines = ["", "What the errors mean:", *answer_lines(answers)] if answers else []
+    lines = ["", COMMAND("title-of-errors"), *answer_lines(answers)] if answers else []
     return lines if plan.outcome == WELL else [*lines, "", *plan_lines(plan, versions=False)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..doctor.commands.quoting import shown
 from ..machine.user_error import UserError
+from .catalogue import COMMAND
 
 _SYSTEM = "windows" if os.name == "nt" else "linux"
 _PROGRAMS = (
@@ -33,12 +34,7 @@ def expect(named: Path, pack: Path, executable: str = sys.executable) -> None:
         else next((named / one for one in _PROGRAMS if (named / one).is_file()), None)
     )
     if program is None:
-        raise UserError(
-            f"{named} is no Python environment: "
-            "there is no python.exe, Scripts/python.exe or bin/python in it. Nothing was changed."
-        )
+        raise UserError(COMMAND("no-environment-named", named=str(named)))
     if os.path.normcase(os.path.abspath(program)) != os.path.normcase(os.path.abspath(executable)):
-        raise UserError(
-            "That is another Python than the one that runs. Start the check with it:\n"
-            + shown((os.path.abspath(program), "-s", str(pack / "kernels_check")), _SYSTEM)
-        )
+        line = shown((os.path.abspath(program), "-s", str(pack / "kernels_check")), _SYSTEM)
+        raise UserError(COMMAND("another-python", command=line))

@@ -24,6 +24,7 @@ from ..machine.redaction import of_this_machine
 from ..machine.surroundings import Surroundings, read_surroundings
 from ..machine.user_error import UserError
 from . import backups, other_python
+from .catalogue import COMMAND, HELP
 
 FINE, REFUSED = 0, 1
 _NOT_WITH_A_VERB = (
@@ -41,79 +42,49 @@ _NOT_WITH_A_VERB = (
 
 def add_options(parser: ArgumentParser) -> None:
     """The doctor's options."""
-    group = parser.add_argument_group(
-        "doctor", "None of these installs anything; a written file is yours to start."
-    )
-    group.add_argument("--plan", action="store_true", help="only what to install here, and how to go back")
-    group.add_argument("--sage3", action="store_true", help="plan SageAttention 3 too (FP4, RTX 50 only)")
-    group.add_argument("--explain", metavar="FILE", help="what a log or error means; - reads what you paste")
-    group.add_argument(
-        "--machine",
-        metavar="FILE",
-        type=Path,
-        help="with --plan or --explain: answer for the machine that --json or --report printed there",
-    )
-    group.add_argument(
-        "--write-fix", metavar="FILE", type=Path, help="the plan as a .bat or .sh to read and start"
-    )
+    group = parser.add_argument_group("doctor", HELP("help-of-doctor"))
+    group.add_argument("--plan", action="store_true", help=HELP("help-plan"))
+    group.add_argument("--sage3", action="store_true", help=HELP("help-sage3"))
+    group.add_argument("--explain", metavar="FILE", help=HELP("help-explain"))
+    group.add_argument("--machine", metavar="FILE", type=Path, help=HELP("help-machine"))
+    group.add_argument("--write-fix", metavar="FILE", type=Path, help=HELP("help-write-fix"))
     group.add_argument(
         "--write-launcher",
         metavar="FILE",
         type=Path,
         nargs="?",
         const=Path(),
-        help="a launch file beside ComfyUI's own; the node needs no flag",
+        help=HELP("help-write-launcher"),
     )
-    group.add_argument("--with-flag", action="store_true", help="the launch file has --use-sage-attention")
-    group.add_argument(
-        "--report", action="store_true", help="one block without names or folders, for an issue"
-    )
-    group.add_argument(
-        "--python",
-        metavar="FOLDER",
-        type=Path,
-        help="make sure that it is this Python that runs; for a backup, the environment that is meant",
-    )
+    group.add_argument("--with-flag", action="store_true", help=HELP("help-with-flag"))
+    group.add_argument("--report", action="store_true", help=HELP("help-report"))
+    group.add_argument("--python", metavar="FOLDER", type=Path, help=HELP("help-python"))
     _add_backup(parser)
 
 
 def _add_backup(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "backup", "Of the whole environment, as one folder; without a verb the kernels are checked."
-    )
-    group.add_argument(
-        "verb",
-        nargs="?",
-        choices=backups.VERBS,
-        help="backup: keep it as it is now; backups: list them; verify NAME: read one whole; "
-        "restore NAME: put one back, with ComfyUI closed; forget NAME: take one away",
-    )
-    group.add_argument(
-        "name", metavar="NAME", nargs="?", help="of a backup; a new one is named by date and time"
-    )
-    group.add_argument(
-        "--to", metavar="DIR", type=Path, help="where backups are; default: beside the environment"
-    )
+    group = parser.add_argument_group("backup", HELP("help-of-backups"))
+    group.add_argument("verb", nargs="?", choices=backups.VERBS, help=HELP("help-verbs"))
+    group.add_argument("name", metavar="NAME", nargs="?", help=HELP("help-name"))
+    group.add_argument("--to", metavar="DIR", type=Path, help=HELP("help-to"))
 
 
 def before_reading(options: Namespace, pack: Path) -> None:
     """What can be refused before the machine is read."""
     if options.to is not None and options.verb is None:
-        raise UserError("--to goes with a verb such as backup. Nothing was written.")
+        raise UserError(COMMAND("to-without-verb"))
     if options.verb is not None:
         if other := next((one for one in _NOT_WITH_A_VERB if vars(options)[one]), None):
-            raise UserError(f"{options.verb} goes without --{other.replace('_', '-')}. Nothing was changed.")
+            option = other.replace("_", "-")
+            raise UserError(COMMAND("verb-goes-without", verb=options.verb, option=option))
         # The environment that is meant may be another than the one that runs.
         return
     if options.machine is not None and not _is_about_another(options):
-        raise UserError(
-            "--machine goes with --plan or --explain alone: nothing can be tried, written or kept for "
-            "another machine. Nothing was changed."
-        )
+        raise UserError(COMMAND("machine-goes-alone"))
     if options.python is not None:
         other_python.expect(options.python, pack)
     if options.with_flag and options.write_launcher is None:
-        raise UserError("--with-flag goes with --write-launcher. Nothing was written.")
+        raise UserError(COMMAND("with-flag-alone"))
 
 
 def _is_about_another(options: Namespace) -> bool:
@@ -158,7 +129,7 @@ def run(
     if options.write_launcher is not None:
         file = None if options.write_launcher == Path() else options.write_launcher
         written = write_launcher(file, environment, around, flag=options.with_flag)
-        sys.stderr.write(f"{written} is written. The node Patch Sage Attention needs no launch flag.\n")
+        sys.stderr.write(COMMAND("launcher-written", file=str(written)) + "\n")
         code = FINE if options.write_fix is None else code
     return code
 
@@ -184,11 +155,11 @@ def say(lines: list[str], data: dict, as_json: bool) -> None:
 
 def _fix(file: Path, plan: Plan, environment: Environment, pack: Path) -> int:
     if not plan.steps:
-        sys.stderr.write(f"There is nothing to put into a script. {plan.summary} Nothing was written.\n")
+        sys.stderr.write(COMMAND("nothing-to-write", summary=plan.summary) + "\n")
         return REFUSED
     write_fix(file, plan, environment, pack, before=_backup_first(environment, pack))
     start = shown((str(file),) if plan.system == "windows" else ("sh", str(file)), plan.system)
-    sys.stderr.write(f"{file} is written. Read it, close ComfyUI, then start it: {start}\n")
+    sys.stderr.write(COMMAND("fix-written", file=str(file), command=start) + "\n")
     return FINE
 
 
@@ -197,21 +168,21 @@ def _backup_first(environment: Environment, pack: Path) -> tuple[Step, ...]:
     try:
         return backups.step_before_a_fix(environment, pack, python_of(environment))
     except UserError as error:
-        sys.stderr.write(f"The script makes no backup of the whole environment. {error}\n")
+        sys.stderr.write(COMMAND("fix-without-backup", why=str(error)) + "\n")
         return ()
 
 
 def _read(named: str) -> str:
     if named == "-":
         if sys.stdin.isatty():
-            end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
-            sys.stderr.write(f"Paste the log or error, then press Enter and {end}:\n")
+            on_windows = os.name == "nt"
+            sys.stderr.write(COMMAND("paste-until-ctrl-z" if on_windows else "paste-until-ctrl-d") + "\n")
         return decode(read_ends(sys.stdin.buffer))
     try:
         with open(named, "rb") as stream:
             return decode(read_ends(stream))
     except OSError as error:
-        raise UserError(f"{named} cannot be read: {error.strerror or error}.") from None
+        raise UserError(COMMAND("log-unreadable", file=named, error=error.strerror or str(error))) from None
 
 
 def names() -> list[str]:
