@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from .closure import held_by
+from .sizes_seen import SizesSeen
 
 # The key of APPLY_MODEL's wrappers under which ComfyUI and KJNodes compile, and our own node with wrappers
 # that carry their settings.
@@ -33,6 +34,7 @@ class Graphs:
         self._running = 0
         self._at_start = 0
         self._with_patch = 0
+        self._sizes = SizesSeen()
         # By model: how many had been made without a patch when its own were last known to be right, and
         # whether it may have some with our operator in them.
         self._right: weakref.WeakKeyDictionary[torch.nn.Module, tuple[int, bool]] = (
@@ -45,6 +47,7 @@ class Graphs:
         with self._lock:
             if not self._running:
                 self._at_start = _count()
+                self._sizes.take_own()
             self._running += 1
         before = torch.is_autocast_cache_enabled()
         torch.set_autocast_cache_enabled(False)
@@ -56,6 +59,7 @@ class Graphs:
                 self._running -= 1
                 if not self._running:
                     self._with_patch += _count() - self._at_start
+                    self._sizes.give_back()
 
     def forget_wrong_ones(self, base_model: torch.nn.Module, in_graph: bool) -> bool:
         """Has torch forget its graphs where one of this model's may be wrong for it now; whether it did.

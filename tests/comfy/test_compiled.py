@@ -1,6 +1,7 @@
 """A patched model under the host's own compile wrapper, in every order of patched and plain."""
 
 import shutil
+import sys
 
 import pytest
 import torch
@@ -134,6 +135,37 @@ def test_removed_or_off_a_compiled_model_gives_the_bits_that_it_gave_without_the
     sample(compiled(rough, **options))
     sample(compiled(wan, **options))
     assert graphs() == before
+
+
+def test_a_graph_without_the_node_is_for_the_sizes_it_was_for_without_it(
+    wan, patch_model, compiled, pytorch, session
+):
+    """torch compiles for any strides what it has seen called with two: another graph, which may round so."""
+    if not hasattr(sys.modules.get("torch._dynamo.pgo"), "get_code_state"):
+        pytest.skip(f"torch {torch.__version__} keeps what it learnt of sizes with each function")
+    inputs = []
+
+    def note(graph, examples):
+        # Of a side that may be any the graph takes the number as an input of its own.
+        inputs.append([getattr(one, "shape", str(one)) for one in examples])
+        return graph
+
+    def run(model):
+        inputs.clear()
+        latent = sample(compiled(model, backend=note, keys=BLOCKS))
+        return latent, list(inputs)
+
+    plain, made = run(wan)
+    rough = patch_model(wan, Settings("rough"))
+    torch._dynamo.reset()
+    _, made_with_node = run(rough)
+    assert len(made_with_node) == len(made) == 2
+    latent, made_after = run(wan)
+    assert torch.equal(latent, plain) and made_after == made
+    # What the node's own graphs have learnt is kept: they are not made anew, and not those of the others.
+    assert run(rough)[1] == [] and run(wan)[1] == []
+    torch._dynamo.reset()
+    assert run(rough)[1] == made_with_node, "what was learnt goes with the graphs"
 
 
 def test_blocks_to_keep_exact_are_kept_exact_in_compiled_blocks(wan, patch_model, compiled, session):
