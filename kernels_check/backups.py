@@ -211,7 +211,7 @@ def step_before_a_fix(environment: Environment, pack: Path, python: Command) -> 
     """
     program = environment.python.executable if environment.python else ""
     if not program:
-        raise UserError(BACKUPS("python-not-known"))
+        raise UserError(BACKUPS("which-python-is-not-known"))
     here = place.find(Path(program))
     # Known before the script runs, so that the script itself can name the way back.
     name = shelf.new_name(set(shelf.names(here)))

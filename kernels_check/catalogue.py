@@ -106,7 +106,7 @@ BACKUPS = Catalogue(
         "verb-needs-a-name": "{verb} needs a name; `backups` lists them. Nothing was changed.",
         "backups-takes-no-name": "backups lists all of them and takes no name. Nothing was changed.",
         "environment-not-there": "{folder} is not there. Nothing was written.",
-        "python-not-known": "Which Python is meant is not known.",
+        "which-python-is-not-known": "Which Python is meant is not known.",
         "stopped": "Stopped. Nothing was lost; the next call tidies up.",
         "disk-refused": "{error}. The environment is as it was, and so are its backups.",
         "disk-forbade": (
