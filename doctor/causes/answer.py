@@ -13,6 +13,7 @@ from ..paste.events import events
 from ..paste.paste import Paste, decode, read, read_ends
 from ..paste.raising import packs_on_the_way
 from ..plan.plan import Plan
+from .catalogue import WORDS
 from .situation import Situation, fits, situation
 from .symptom import Cause, Match, Symptom, symptoms
 
@@ -193,26 +194,26 @@ def _without_consequences(told: list[_Found], paste: Paste) -> list[_Found]:
 
 # What a sentence says of what the log does not name.
 _UNNAMED = {
-    "package": "the package that the lines around name",
-    "module": "a compiled module",
-    "stage": "the build",
-    "target": "a file of its own",
-    "program": "a compiler",
-    "file": "a file",
-    "what": "what is not there",
-    "lib": "a library of CUDA",
-    "name": "a part of it",
-    "asking": "what asks for it",
-    "function": "its attention",
+    "package": WORDS("unnamed-package"),
+    "module": WORDS("unnamed-module"),
+    "stage": WORDS("unnamed-stage"),
+    "target": WORDS("unnamed-target"),
+    "program": WORDS("unnamed-program"),
+    "file": WORDS("unnamed-file"),
+    "what": WORDS("unnamed-what"),
+    "lib": WORDS("unnamed-lib"),
+    "name": WORDS("unnamed-name"),
+    "asking": WORDS("unnamed-asking"),
+    "function": WORDS("unnamed-function"),
     # Whose files stand in the traceback.
-    "pack": "the node pack that the traceback names",
-    "packs": "the node packs that the traceback names",
+    "pack": WORDS("unnamed-pack"),
+    "packs": WORDS("unnamed-packs"),
 }
 
 
 class _Names(dict[str, str]):
     def __missing__(self, name: str) -> str:
-        return _UNNAMED.get(name, "something")
+        return _UNNAMED.get(name, WORDS("something"))
 
 
 def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal | None) -> Answer:
@@ -229,7 +230,7 @@ def _answer(one: _Found, found: Situation, plan: Plan | None, terminal: Terminal
     return Answer(
         code=one.symptom.code,
         line=one.line,
-        cause=_numbered([cause for cause, _ in causes], "" if one.symptom.all else "One of these. "),
+        cause=_numbered([cause for cause, _ in causes], alternatives=not one.symptom.all),
         fix=" ".join(filter(None, (_numbered([fix for _, fix in causes]), asked))),
         commands=lines,
         open_in=terminal.open_in if terminal and lines else "",
@@ -249,8 +250,9 @@ def _pack(one: _Found, found: Situation) -> str:
     return next(iter(packs_on_the_way(found.paste, one.match.start)), "") if wanted else ""
 
 
-def _numbered(texts: list[str], before: str = "") -> str:
+def _numbered(texts: list[str], *, alternatives: bool = False) -> str:
     """Several sentences with their numbers; one alone, or the same every time, as it is."""
     if len(set(texts)) == 1:
         return texts[0]
-    return before + " ".join(f"({number}) {text}" for number, text in enumerate(texts, 1))
+    every = tuple(WORDS("numbered", number=number, text=text) for number, text in enumerate(texts, 1))
+    return WORDS("one-of-these", causes=every) if alternatives else WORDS("several", texts=every)

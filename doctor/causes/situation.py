@@ -12,6 +12,7 @@ from ...machine.torch_build import CUDA, ROCM, XPU
 from ..paste.maker import AMD, APPLE, INTEL, NVIDIA
 from ..paste.paste import Paste
 from ..paste.told import Told, read_facts
+from .catalogue import WORDS
 
 _MAKERS = {CUDA: NVIDIA, ROCM: AMD, XPU: INTEL}
 # What tells one machine from another. Two Pythons of one machine differ in more.
@@ -122,9 +123,9 @@ def _is_same_gpu(one: str, other: str) -> bool:
 
 def _sentence(told: Told, here: Told, differs: list[str]) -> str:
     names = [name for name in _TELLING if name in differs or (name == "gpu" and "maker" in differs)]
-    there = ", ".join(_named(told, name) for name in names if getattr(told, name)) or told.maker
-    present = ", ".join(_named(here, name) for name in names if getattr(here, name)) or here.maker
-    return f"This log is from another machine: {there}; here {present}. The answers are for that one."
+    there = tuple(_named(told, name) for name in names if getattr(told, name)) or told.maker
+    present = tuple(_named(here, name) for name in names if getattr(here, name)) or here.maker
+    return WORDS("log-of-another-machine", there=there, present=present)
 
 
 def _named(facts: Told, name: str) -> str:

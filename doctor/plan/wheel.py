@@ -206,5 +206,5 @@ def _pythons(wheel: Wheel) -> Message:
 
 def _told(python: Python | None) -> str:
     if python is None:
-        return WORDS("python-not-known")
+        return WORDS("unknown-python")
     return WORDS("python-free-threaded", version=python.version) if python.free_threaded else python.version

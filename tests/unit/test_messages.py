@@ -23,6 +23,7 @@ ROOMS = (
     "host",
     "core",
     "app",
+    "doctor/causes",
     "doctor/plan",
     "doctor/rules",
     "kernels_check",

@@ -27,7 +27,7 @@ WORDS = Catalogue(
         "any-python": "any Python 3",
         "cpython": "CPython {version}",
         "cpython-or-newer": "CPython {version} or newer",
-        "python-not-known": "a Python that is not known",
+        "unknown-python": "a Python that is not known",
         "python-free-threaded": "{version}, free-threaded",
         # Who says so.
         "the-source": "the source",
