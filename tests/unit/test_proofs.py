@@ -133,7 +133,7 @@ def test_how_far_the_background_check_is_is_told_of_the_kernels_that_are_tried(k
         f"checking kernels {number}/{len(tried)}; faster from the next run"
         for number in range(1, len(tried) + 1)
     ]
-    assert {one["code"] for each in shown for one in each["said"]} == {"checking-kernels"}
+    assert {one["code"] for each in shown for one in each["said"]} == {"checking-kernels", "badge-checking"}
     assert shown[-1]["line"] == "" and known.checking == Checking()
 
 

@@ -89,6 +89,7 @@ def node_page(page_of_module):
     """The demo workflow with no line in it, in one page for all tests of a module."""
     page, canned = page_of_module
     canned.answers = Canned().answers
+    page.wait_for("!LiteGraph.vueNodesMode && !document.querySelector('[data-node-id]')")
     page.browser_page.evaluate(OPEN_ANEW)
     assert page.browser_page.locator(LINE).count() == 0
     yield page

@@ -206,11 +206,6 @@ def test_a_node_in_a_subgraph_is_found_by_the_id_of_its_run(page):
     page.wait_for("outer.subgraph.nodes[0].widgets.some(widget => widget.name === 'sagekit_line')")
 
 
-def test_the_line_is_a_button_that_opens_the_panel(page):
-    show(page).click()
-    page.browser_page.locator(".sagekit-panel").wait_for()
-
-
 def test_a_hostile_text_is_shown_as_text(page):
     line = show(page, line=web_answers.HOSTILE)
     line.wait_for()

@@ -1,6 +1,6 @@
 // A word at the title of a node, where its line is not to be seen: collapsed, far out, on the subgraph that holds it.
 // @ts-check
-import { app, drawnByVue, openPanel, shownGraph } from "./host.js";
+import { app, drawnByVue, shownGraph } from "./host.js";
 import { make } from "./dom.js";
 import { say, told } from "./words.js";
 
@@ -12,7 +12,11 @@ const FONT = 12;
 const TITLE = 30;
 const GAP = 2;
 
-/** @typedef {{node: any, outer: any[], now: any}} Entry a node of ours, the subgraphs it is in, what it says */
+/**
+ * @typedef {{outer: any[], now: any, open: () => void}} Told the subgraphs that a node is in, what it says, and what
+ *   opens the panel there
+ * @typedef {Told & {node: any}} Entry
+ */
 
 /** @type {Map<any, Entry>} */
 const entries = new Map();
@@ -24,12 +28,11 @@ const withoutLine = new WeakSet();
 /**
  * Keeps what a node says, for its badge and for those of the subgraphs that it is in.
  * @param {any} node
- * @param {any[]} outer
- * @param {any} now
+ * @param {Told} what
  */
-export function put(node, outer, now) {
-  entries.set(node, { node, outer, now });
-  for (const one of [node, ...outer]) badgeOf(one);
+export function put(node, what) {
+  entries.set(node, { node, ...what });
+  for (const one of [node, ...what.outer]) badgeOf(one);
   place();
 }
 
@@ -89,7 +92,7 @@ function fresh(badge) {
   const entry = tellerAt(badge.node);
   const far = Boolean(app.canvas?.low_quality);
   badge.words = entry && (far || isNeeded(badge.node)) ? textOf(entry) : "";
-  badge.onClick = badge.words ? openPanel : undefined;
+  badge.onClick = badge.words ? entry?.open : undefined;
   if (!badge.words) badge.boundingRect = [0, 0, 0, 0];
   return badge;
 }
@@ -172,7 +175,7 @@ function placeAt(node) {
   let badge = element.querySelector(":scope > .sagekit-badge");
   if (!words || !entry) return badge?.remove();
   if (!badge) {
-    badge = make("button.badge", { type: "button", onclick: openPanel, onpointerdown: stop });
+    badge = make("button.badge", { type: "button", onclick: () => tellerAt(node)?.open(), onpointerdown: stop });
     element.append(/** @type {any} */ (badge));
   }
   if (!badge) return;

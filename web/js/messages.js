@@ -82,8 +82,11 @@ function afresh() {
 export function listen() {
   api.addEventListener("sagekit.node", (/** @type {any} */ event) => receive(event.detail));
   api.addEventListener("sagekit.check", (/** @type {any} */ event) => hear(event.detail));
-  // Some of them may be bypassed or collapsed now, or their title be drawn anew.
-  api.addEventListener("graphChanged", () => rewrite());
+  // Some of them may be bypassed or collapsed now, or gone.
+  api.addEventListener("graphChanged", () => {
+    keepOnly(allNodes());
+    rewrite();
+  });
   onShownGraph(() => setTimeout(place, 200));
   api.addEventListener("reconnected", recall);
   onSetting(NODE_LINE, afresh);

@@ -1,12 +1,13 @@
 // The line on a node: what ran there, its progress while it is busy, and a mark where something is to be read.
 // @ts-check
 import { drop, put } from "./badge.js";
-import { app, drawnByVue, openPanel } from "./host.js";
+import { app, drawnByVue } from "./host.js";
 import { make, icon } from "./dom.js";
 import { expect, giveBack, take } from "./node_room.js";
 import { wayTo } from "./nodes.js";
+import { revealNode, revealSection } from "./panel/reveal.js";
 import { leftOut, says } from "./says.js";
-import { load, runOf } from "./store.js";
+import { load, runOf, tell } from "./store.js";
 import { tooltip } from "./tooltip.js";
 import { say, told } from "./words.js";
 
@@ -50,7 +51,8 @@ function update(node, message = lines.get(node)?.message ?? null) {
   line.leftOut = now.leftOut ?? "";
   write(line.element, now);
   const way = message ? wayTo(message.node_id) : [];
-  put(node, way.slice(0, -1).filter(Boolean), now);
+  put(node, { outer: way.slice(0, -1).filter(Boolean), now, open: () => open(node) });
+  tell();
 }
 
 /** @param {any} node */
@@ -59,6 +61,7 @@ export function remove(node) {
   if (!line) return;
   lines.delete(node);
   drop(node);
+  tell();
   if (node.widgets?.includes(line.widget)) {
     if (node.removeWidget) {
       node.removeWidget(line.widget);
@@ -83,12 +86,28 @@ export function keepOnly(present) {
     if (present.has(node)) continue;
     lines.delete(node);
     drop(node);
+    tell();
   }
+}
+
+/** Every node that has said something, with that and with what it says now, in the order of their ids. */
+export function everything() {
+  return [...lines]
+    .filter(([, { message }]) => message)
+    .map(([node, { message }]) => ({ node, message, now: says(node, message) }))
+    .sort((a, b) => String(a.message.node_id).localeCompare(String(b.message.node_id), "en", { numeric: true }));
+}
+
+/** Opens the panel at what a node says. @param {any} node */
+function open(node) {
+  const { message } = lines.get(node) ?? {};
+  if (message) revealNode(String(message.node_id));
+  else revealSection("machine");
 }
 
 /** @param {any} node */
 function add(node) {
-  const element = make("button.line", { type: "button", onclick: openPanel });
+  const element = make("button.line", { type: "button", onclick: () => open(node) });
   /** @type {Line} */
   const line = { widget: null, element, message: null, leftOut: "" };
   expect(node);
@@ -132,7 +151,9 @@ function write(element, message) {
   if (warnings.length) parts.push(icon("exclamation-triangle"));
   const words = make("span.line-words");
   words.textContent = told(message.line ?? "");
-  element.replaceChildren(...parts, words);
+  const whole = make("div", {}, parts, words);
+  // A spinner turns on.
+  if (element.innerHTML !== whole.innerHTML) element.replaceChildren(...whole.childNodes);
   element.classList.toggle("sagekit-busy", Boolean(message.busy));
   element.classList.toggle("sagekit-left-out", Boolean(message.leftOut));
   element.classList.toggle("sagekit-warned", warnings.length > 0);

@@ -24,7 +24,8 @@ export function onChange(changed) {
   return () => listeners.delete(changed);
 }
 
-function tell() {
+/** Tells those who show it that something has changed. */
+export function tell() {
   if (told) return;
   told = true;
   requestAnimationFrame(() => {

@@ -33,6 +33,11 @@ export function rememberFold(name, now) {
   }
 }
 
+/** The next panel begins at its top, or where it is told to. */
+export function forgetScroll() {
+  top = 0;
+}
+
 /** What scrolls the panel: the host's own element, or one around it. @param {any} element */
 function scroller(element) {
   let one = element.parentElement;

@@ -9,6 +9,7 @@ import { ids } from "./ids.js";
 import { kernels } from "./kernels.js";
 import { machine } from "./machine.js";
 import { rememberScroll } from "./memory.js";
+import { nodes } from "./nodes.js";
 import { plan } from "./plan.js";
 import { reportText } from "./report_text.js";
 import { runs } from "./runs.js";
@@ -116,7 +117,7 @@ function parts() {
   );
   const report = copyButton(() => reportText(state), say("copyReport"), { title: say("copyReportHint") });
   const header = make("header.header", {}, make("h2", {}, say("title"), " ", version), refresh, report);
-  const sections = [speed(), ids(), plan(), explain(), kernels(), machine(), times(), runs()];
+  const sections = [speed(), nodes(), ids(), plan(), explain(), kernels(), machine(), times(), runs()];
   const element = make("div", {}, header, banner, sections.map((one) => one.element));
   return {
     element,

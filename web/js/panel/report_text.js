@@ -2,6 +2,8 @@
 // @ts-check
 
 const ERROR_DIGITS = 2;
+// The nodes that are told of, the last.
+const NODES = 20;
 
 /**
  * @param {{status: any, report: any, plan: any}} state
@@ -15,6 +17,7 @@ export function reportText({ status, report, plan }) {
     verdictLines(status?.verdicts ?? {}),
     plan?.plan ? [`plan: ${plan.plan.outcome}`, plan.plan.summary] : [],
     runLines((report?.runs ?? []).at(-1)),
+    nodeLines(report?.nodes ?? []),
   ];
   return `${parts.filter((part) => part.length).map((part) => part.join("\n")).join("\n\n")}\n`;
 }
@@ -55,6 +58,20 @@ function verdictLines(verdicts) {
     }),
   ]);
   return lines.length ? lines : ["kernels: none checked"];
+}
+
+/** What the nodes said last, those that compile or accumulate in FP16 as well. @param {any[]} nodes */
+function nodeLines(nodes) {
+  const lines = nodes.slice(-NODES).flatMap(({ node_id, node_type, line, text = "", warnings = [] }) => {
+    const warned = warnings.map((/** @type {any} */ one) => one.text);
+    const others = text.split("\n").filter((/** @type {string} */ one) => one && one !== line && !warned.includes(one));
+    return [
+      `  ${node_type || "node"} ${node_id}: ${line}`,
+      ...warned.map((/** @type {string} */ one) => `    warning: ${one}`),
+      ...others.map((/** @type {string} */ one) => `    ${one}`),
+    ];
+  });
+  return lines.length ? ["the nodes:", ...lines] : [];
 }
 
 /** @param {any} run */
