@@ -179,6 +179,9 @@ def status(session: Session) -> dict:
     known, kernels = session.proofs, session.kernels.backends
     environment, stored = known.environment, known.stored
     remarks = [*known.remarks, *session.times.remarks]
+    mismatches = rules.mismatches(environment) if environment else []
+    limits = rules.limits(environment) if environment else []
+    misfits = [text for one in (*mismatches, *limits) for text in one.texts]
     check = known.checking.as_data()
     return {
         "version": environment.pack.version if environment else None,
@@ -191,10 +194,10 @@ def status(session: Session) -> dict:
         "checking": known.checking.kernel,
         "check": check,
         "remarks": remarks,
-        "mismatches": [one.as_data() for one in rules.mismatches(environment)] if environment else [],
-        "limits": [one.as_data() for one in rules.limits(environment)] if environment else [],
+        "mismatches": [one.as_data() for one in mismatches],
+        "limits": [one.as_data() for one in limits],
         "notices": session.messages.notices(),
-        "said": [*said([*_refusals(kernels.values()), *remarks]), *check["said"]],
+        "said": [*said([*_refusals(kernels.values()), *remarks, *misfits]), *check["said"]],
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..machine import Environment
 from ..machine.layout import Layout
+from ..machine.message import said
 from ..machine.redaction import redact
 from ..machine.surroundings import read_surroundings
 from .causes.answer import explain
@@ -20,7 +21,7 @@ def plan_data(
     sage3: bool = False,
     private: bool = False,
 ) -> dict[str, Any]:
-    """The plan for this machine as values for JSON.
+    """The plan for this machine as values for JSON, with code and values of what it says under "said".
 
     Args:
         environment: The machine, with what torch says of its GPUs where torch is loaded already.
@@ -34,7 +35,9 @@ def plan_data(
     answers = explain(failures.errors(found or {}), plan, environment, private=private)
     # The line is what a package said, and may name its folder; all the rest is ours.
     told = [replace(one, line=redact(one.line, around.names)) if private else one for one in answers]
-    return plan.as_data(private=private) | {"answers": [one.as_data() for one in told]}
+    # A text that names a folder or a person has been changed, and a page does not find it by its code.
+    texts = (one for one in plan.texts() if not private or redact(str(one), around.names) == str(one))
+    return plan.as_data(private=private) | {"answers": [one.as_data() for one in told], "said": said(texts)}
 
 
 def explain_data(

@@ -4,9 +4,9 @@ Each room writes its sentences in one catalogue, by their codes. Logs and the co
 text; a page that knows the code makes the sentence of its own language from the values. A catalogue that no
 page shows is marked ``english_only``, and has no translations.
 
-The page falls back to English where a sentence has no code. That is so for what the doctor says (causes,
-fixes, steps, findings, mismatches and limits), for what the kernel check found wrong (details of verdicts but
-those that refuse), and for versions as ``Package.shown`` spells them.
+The page falls back to English where a sentence has no code or no text in its language. That is so for what
+the doctor's tables say (causes, fixes, facts) and for a part of its own sentences, for what the kernel check
+found wrong (details of verdicts but those that refuse), and for versions as ``Package.shown`` spells them.
 
 A template names its values in braces, with the format of a number where it is one: "{calls:,}", "{part:.1%}".
 A value that is a list is joined with commas, or as its format says: "or", "and", "dot", "then", "sentences";

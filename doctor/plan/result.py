@@ -1,5 +1,6 @@
 """A plan as it is handed on: what to do on one machine, and everything that it rests on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,17 @@ class Plan:
     def stopped_by(self) -> tuple[Finding, ...]:
         """What must be put right by hand before anything can be installed."""
         return tuple(one for one in self.findings if one.stops)
+
+    def texts(self) -> Iterator[str | Reason]:
+        """What it says in sentences, which a page may say in another language."""
+        yield self.summary
+        for step in (*self.steps, *self.options):
+            yield from step.texts
+        for one in (*(finding.mismatch for finding in self.findings), *self.mismatches):
+            yield from one.texts
+        yield from self.unfit
+        for _, against in self.refused:
+            yield from against
 
     def as_data(self, *, private: bool = False) -> dict[str, Any]:
         """Values for JSON; with ``private``, commands from a folder that names nobody, no path in errors."""

@@ -51,6 +51,11 @@ class Step:
     wheel: Wheel | None = None
     sources: tuple[str, ...] = ()
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What it says in sentences."""
+        return (self.title, *self.why, self.by_hand, self.undo_by_hand)
+
     def as_data(self, terminal: Terminal) -> dict[str, Any]:
         """Values for JSON, with the commands as they are typed into a terminal."""
         told, back = terminal.tell(self.commands), terminal.tell(self.undo)

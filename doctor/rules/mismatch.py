@@ -22,6 +22,11 @@ class Mismatch:
     do: str
     source: str
 
+    @property
+    def texts(self) -> tuple[str | Reason, ...]:
+        """What it says in sentences."""
+        return (self.about, self.reason, self.do)
+
     def __str__(self) -> str:
         return f"{self.about}: {self.reason}. {self.do}"
 

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
+from sagekit.check.verdicts import Verdict
 from sagekit.doctor import values
 from sagekit.doctor.plan import plan, wheel
 from sagekit.doctor.plan.plan import make_plan
@@ -20,6 +21,7 @@ from sagekit.doctor.text import plan_lines
 from sagekit.knowledge.facts import table
 from sagekit.knowledge.tables import minor_of_triton
 from sagekit.machine import Environment, Gpu, Package, Python
+from sagekit.machine.message import said
 from support.environments import (
     RTX_4090,
     WELL_MATCHED,
@@ -239,6 +241,27 @@ def test_the_data_are_ready_for_json(name):
 def test_the_plain_function_reads_this_machine_and_answers_for_json():
     data = values.plan_data(RTX_4090)
     assert json.loads(json.dumps(data))["outcome"] in (plan.NOT_JUDGED, plan.REPAIR)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_plan_tells_code_and_values_of_what_it_says(name):
+    made = PLANS[name]
+    codes = {one["text"]: one["code"] for one in said(made.texts())}
+    steps = [*made.steps, *made.options]
+    for text in (made.summary, *(step.title for step in steps), *(one.mismatch.do for one in made.findings)):
+        assert codes[text] == text.code != ""
+    for reason in (*made.unfit, *(one.reason for one in made.mismatches)):
+        assert codes[str(reason)]
+
+
+def test_what_names_a_folder_or_a_person_is_not_told_beside_the_text_either():
+    error = "/home/anna/sageattention/_fused.so: undefined symbol: _ZN3c10"
+    found = {"GPU": {"sage2-int8-fp8": Verdict("not-importable", None, error)}}
+    told = values.plan_data(RTX_4090, found=found, private=True)["said"]
+    assert "package-not-importable" not in {one["code"] for one in told} and told
+    assert "anna" not in json.dumps(told)
+    told = values.plan_data(RTX_4090, found=found)["said"]
+    assert "package-not-importable" in {one["code"] for one in told}
 
 
 # Every file against every Python and torch: the plain comparisons agree with packaging's.

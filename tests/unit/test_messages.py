@@ -296,7 +296,7 @@ def test_a_text_has_the_placeholders_of_the_english_one_and_is_translated(langua
 
 
 # Names, and what is written with a sign.
-SAME = {"an-amd-gpu", "own-calls", "from-to"}
+SAME = {"an-amd-gpu", "own-calls", "from-to", "python-here", "cpython", "install-runtime-with-conda"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

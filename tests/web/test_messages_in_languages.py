@@ -8,9 +8,11 @@ import string
 import pytest
 from sagekit.core import catalogue
 from sagekit.core.messages import Notice, Place, Remark, Shown
+from sagekit.doctor.plan.catalogue import SUMMARY, WORDS, sentences
 from sagekit.kernels.catalogue import REASONS
 from sagekit.machine.message import Catalogue, said
 from support import base_directory, web_answers
+from support.planned import PLANS
 
 LANGUAGES = ("zh", "zh-TW", "ja", "ko")
 LINE = ".sagekit-line"
@@ -31,9 +33,9 @@ def texts(language: str) -> Catalogue:
 
 def sample(form: str) -> object:
     """A value that Python and the browser write alike."""
-    if form in ("dot", "then"):
+    if form in ("dot", "then", "sentences"):
         return ("first", "second")
-    return ("first",) if form in ("or", "and") else 0.75 if form else "value"
+    return ("first",) if form in ("or", "and", "either", "both") else 0.75 if form else "value"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -119,3 +121,35 @@ def test_reasons_and_warnings_of_a_run_follow_the_language_of_the_page(panel):
     assert "需要 bfloat16或float16，实际为 float32" in item
     panel.page.set("Comfy.Locale", "en")
     run.locator(".sagekit-warned", has_text="gave NaN or Inf and runs no more").wait_for()
+
+
+def test_a_plan_follows_the_language_of_the_page(panel):
+    made = PLANS["portable, sage for another torch"]
+    step, every = made.steps[0], texts("ja")
+    plan = made.as_data(private=True) | {"answers": [], "said": said(made.texts())}
+    panel.answer(plan={"plan": plan})
+    panel.page.set("Comfy.Locale", "ja")
+    shown = panel.body.locator("[data-section='plan']")
+    for text in (made.summary, step.title, step.why[-1]):
+        shown.get_by_text(str(every(text.code, **text.values)), exact=True).first.wait_for()
+        assert str(text) not in shown.inner_text()
+    panel.page.set("Comfy.Locale", "en")
+    shown.get_by_text(str(step.title), exact=True).first.wait_for()
+
+
+def test_sentences_follow_each_other_as_the_language_has_them(page):
+    page.set("Comfy.Locale", "zh")
+    gives = SUMMARY("comfyui-gives", attention=WORDS("pytorchs-attention"))
+    told = page.browser_page.evaluate(
+        """async ([folder, spoken]) => {
+            const { learn, told, wordsThere } = await import(`/extensions/${folder}/js/words.js`)
+            await wordsThere
+            learn([spoken])
+            return told(spoken.text)
+        }""",
+        [base_directory.PACK_FOLDER, sentences(SUMMARY("no-version-works"), gives).as_data()],
+    )
+    assert told == (
+        "没有任何版本的 SageAttention 能在此 GPU 上工作。"
+        "ComfyUI 为它使用的是：PyTorch 的注意力。无需为此安装任何东西。"
+    )

@@ -70,7 +70,7 @@ async function ask(name) {
 /** Of an answer, its runs, nodes and notices. @param {any} answer */
 function learnAll(answer) {
   const { runs = [], running = [], nodes = [], notices = [] } = answer ?? {};
-  for (const one of [answer, ...runs, ...running, ...nodes, ...notices]) learn(one?.said);
+  for (const one of [answer, answer?.plan, ...runs, ...running, ...nodes, ...notices]) learn(one?.said);
 }
 
 /** @param {any} answer */

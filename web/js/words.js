@@ -82,6 +82,16 @@ export function told(text) {
   return text.includes("\n") ? text.split("\n").map(told).join("\n") : text;
 }
 
+/**
+ * Why something does not do, as `told` has it.
+ * @param {{needed?: string, came?: string}} reason
+ */
+export function why({ needed, came }) {
+  const text = `needs ${needed}, got ${came}`;
+  const said = told(text);
+  return said === text ? say("needsGot", { needed, came }) : said;
+}
+
 /** @param {Said} said */
 function sentence({ text, code, values }) {
   const name = locale();
@@ -104,7 +114,7 @@ function shown(value, format) {
   return value !== null && typeof value === "object" ? sentence(value) : String(value);
 }
 
-const JOINTS = /** @type {Record<string, string>} */ ({ dot: " · ", then: "; ", sentences: " " });
+const JOINTS = /** @type {Record<string, string>} */ ({ dot: " · ", then: "; " });
 const LISTS = /** @type {Record<string, "disjunction" | "conjunction">} */ ({
   or: "disjunction",
   either: "disjunction",
@@ -114,6 +124,8 @@ const LISTS = /** @type {Record<string, "disjunction" | "conjunction">} */ ({
 
 /** @param {string[]} texts @param {string} format */
 function joined(texts, format) {
+  // A sentence that ends in a wide full stop has its space in it.
+  if (format === "sentences") return texts.reduce((all, one) => all + (all.endsWith("。") ? "" : " ") + one);
   if (!(format in LISTS)) return texts.join(JOINTS[format] ?? ", ");
   return new Intl.ListFormat(locale(), { type: LISTS[format] }).format(texts);
 }

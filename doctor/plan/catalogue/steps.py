@@ -23,7 +23,6 @@ INSTALLER = Catalogue(
             "move its folder away by hand, and keep it."
         ),
     },
-    english_only=True,
 )
 
 STEPS = Catalogue(
@@ -86,7 +85,6 @@ STEPS = Catalogue(
             "so no command brings it back: keep a copy of its folders in site-packages first."
         ),
     },
-    english_only=True,
 )
 
 # Beside the steps, for a person to choose.

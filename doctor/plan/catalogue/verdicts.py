@@ -52,7 +52,6 @@ DO = Catalogue(
         "build-for-this-torch": "Install a build of {package} for this torch, or build it again.",
         "build-that-fits": ("Install a build of {package} that is known to fit, or build it again."),
     },
-    english_only=True,
 )
 
 INSTALLED = Catalogue(
@@ -179,5 +178,4 @@ SUMMARY = Catalogue(
             "install, and ComfyUI takes {attention}."
         ),
     },
-    english_only=True,
 )

@@ -38,5 +38,4 @@ WORDS = Catalogue(
         "sub-quadratic-attention": "its own sub-quadratic attention",
         "xformers-attention": "xformers' attention",
     },
-    english_only=True,
 )

@@ -2,7 +2,7 @@
 // @ts-check
 import { icon, list, make } from "../dom.js";
 import { state } from "../store.js";
-import { number, say, told } from "../words.js";
+import { number, say, told, why } from "../words.js";
 import { empty, facts, section } from "./section.js";
 
 // Told beside torch, or of no use to who reads it.
@@ -80,6 +80,6 @@ export function packageText(one) {
 /** What does not fit, why, and what to do. @param {any} one */
 export function misfit(one) {
   const { needed, came } = one.reason ?? {};
-  const why = needed || came ? `: ${say("needsGot", { needed, came })}. ` : ": ";
-  return [make("strong", {}, one.about), why, one.do ?? ""];
+  const reason = needed || came ? `: ${why(one.reason)}. ` : ": ";
+  return [make("strong", {}, told(one.about ?? "")), reason, told(one.do ?? "")];
 }

@@ -2,7 +2,7 @@
 // @ts-check
 import { block, icon, list, make } from "../dom.js";
 import { state } from "../store.js";
-import { say } from "../words.js";
+import { say, told, why } from "../words.js";
 import { answer, command } from "./explain.js";
 import { misfit } from "./machine.js";
 import { empty, section } from "./section.js";
@@ -45,14 +45,14 @@ function write(body) {
   const commands = steps.some((step) => step.shown?.length || step.undo_shown?.length);
   const parts = [
     make("p.outcome", {}, make("strong", {}, outcome ? say(outcome) : found.outcome)),
-    make("p", {}, found.summary || say("nothingYet")),
+    make("p", {}, told(found.summary ?? "") || say("nothingYet")),
     commands && openIn(found),
     listOf("steps", found.steps, "ol"),
     listOf("options", found.options, "ul"),
     list(say("findings"), findings.map(finding)),
     list(say("mismatches"), (found.mismatches ?? []).map(misfit)),
     list(say("answers"), (found.answers ?? []).map(answer)),
-    list(say("unfit"), (found.unfit ?? []).map((/** @type {any} */ one) => say("needsGot", one))),
+    list(say("unfit"), (found.unfit ?? []).map(why)),
     list(say("serving"), (found.serving ?? []).map(serving)),
     refused(found.refused ?? []),
   ];
@@ -80,16 +80,16 @@ function listOf(heading, steps, tag) {
 function step(one) {
   const back = one.undo_shown?.length || one.undo_by_hand || one.undo_missing;
   return [
-    make("strong", {}, one.title),
-    (one.why ?? []).map((/** @type {string} */ why) => make("p", {}, why)),
-    one.by_hand && make("p", {}, one.by_hand),
+    make("strong", {}, told(one.title ?? "")),
+    (one.why ?? []).map((/** @type {string} */ text) => make("p", {}, told(text))),
+    one.by_hand && make("p", {}, told(one.by_hand)),
     (one.shown ?? []).map(command),
     one.missing && make("p.missing", {}, one.missing),
     one.wheel?.file && make("p.quiet", {}, say("file", { file: one.wheel.file })),
     one.changes?.length > 0 && make("p.quiet", {}, say("changes", { changes: one.changes.map(change).join(", ") })),
     back && [
       make("p.quiet", {}, `${say("undo")}:`),
-      one.undo_by_hand && make("p", {}, one.undo_by_hand),
+      one.undo_by_hand && make("p", {}, told(one.undo_by_hand)),
       (one.undo_shown ?? []).map(command),
       one.undo_missing && make("p.missing", {}, one.undo_missing),
     ],
@@ -118,7 +118,7 @@ function refused(files) {
   if (!files.length) return null;
   const items = () =>
     files.map(({ file, reasons }) =>
-      make("li", {}, make("code", {}, file), reasons.map((/** @type {any} */ one) => make("div", {}, say("needsGot", one)))),
+      make("li", {}, make("code", {}, file), reasons.map((/** @type {any} */ one) => make("div", {}, why(one)))),
     );
   return block("refused", say("refusedFiles", { count: files.length }), () => make("ul", {}, items()));
 }
