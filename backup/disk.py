@@ -6,7 +6,9 @@ import os
 import shutil
 import stat
 
+from ..machine.message import Message
 from ..machine.user_error import UserError
+from .catalogue import MESSAGES
 
 _CHUNK = 1 << 20
 # Room for folders, the manifest, and what the system itself needs while we write.
@@ -15,7 +17,7 @@ _SPARE = 64 << 20
 _FEW = 100
 
 
-def reach(path: str | os.PathLike) -> str:
+def reach(path: str | os.PathLike[str]) -> str:
     """A path that Windows also takes beyond 260 letters; a backup's folder makes each one longer."""
     path = os.path.abspath(path)
     if os.name != "nt" or path.startswith("\\\\?\\"):
@@ -40,17 +42,15 @@ def make_folder(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except FileExistsError:
-        raise UserError(f"{shown(folder)} is a file, and a folder is needed there.") from None
+        raise UserError(MESSAGES("file-in-the-way", folder=shown(folder))) from None
 
 
-def needs_room(folder: str, size: int, what: str) -> None:
+def needs_room(folder: str, size: int, what: Message) -> None:
     """Refuses what would not fit, before anything is written."""
     free = shutil.disk_usage(folder).free
     if free < size + _SPARE:
-        raise UserError(
-            f"The disk is too full: {what} needs {amount(size + _SPARE)} free at {shown(folder)}, "
-            f"got {amount(free)}. Make room, or name another disk with --to; nothing was changed."
-        )
+        needed, got = amount(size + _SPARE), amount(free)
+        raise UserError(MESSAGES("disk-too-full", what=what, needed=needed, folder=shown(folder), free=got))
 
 
 def amount(size: float) -> str:
@@ -86,7 +86,7 @@ def checksum(file: str) -> str:
     return digest.hexdigest()
 
 
-def is_link(entry: os.DirEntry | str) -> bool:
+def is_link(entry: os.DirEntry[str] | str) -> bool:
     """Whether it is a symbolic link or a junction: what nothing here ever follows."""
     about = os.lstat(entry) if isinstance(entry, str) else entry.stat(follow_symlinks=False)
     # Python before 3.12 takes a junction for a folder.

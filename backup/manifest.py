@@ -10,6 +10,7 @@ from typing import Any
 from ..machine import json_file, schema
 from ..machine.user_error import UserError
 from . import disk
+from .catalogue import MESSAGES
 from .place import EMBEDDED, VENV
 from .tree import JUNCTION, SYMLINK, SYMLINK_TO_FOLDER, Mark
 
@@ -68,15 +69,16 @@ def read(folder: str) -> Manifest:
     try:
         data = json_file.load(file, _LARGEST)
     except FileNotFoundError:
-        raise _damaged(folder, "there is none") from None
+        raise _damaged(folder, MESSAGES("manifest-missing")) from None
     except json_file.DamagedError as error:
-        raise _damaged(folder, f"it cannot be read, {error}") from None
+        raise _damaged(folder, MESSAGES("manifest-unreadable", error=str(error))) from None
     if not isinstance(data, dict) or not isinstance(data.get("content"), str):
-        raise _damaged(folder, "it is no manifest")
+        raise _damaged(folder, MESSAGES("manifest-is-none"))
     if data.get("format") != _FORMAT:
-        raise _damaged(folder, f"needs format {_FORMAT}, got {data.get('format')!r}")
+        came = repr(data.get("format"))
+        raise _damaged(folder, MESSAGES("manifest-of-another-format", needed=_FORMAT, came=came))
     if hashlib.sha256(data["content"].encode("ascii", "replace")).hexdigest() != data.get("sha256"):
-        raise _damaged(folder, "its checksum is another")
+        raise _damaged(folder, MESSAGES("manifest-of-another-checksum"))
     try:
         return _parse(json_file.parse(data["content"].encode("ascii")))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -84,10 +86,8 @@ def read(folder: str) -> Manifest:
 
 
 def _damaged(folder: str, why: str) -> UserError:
-    return UserError(
-        f"The manifest of the backup {os.path.basename(folder)} is damaged: {why} "
-        f"({disk.shown(os.path.join(folder, FILE))}). The environment is as it was; use another backup."
-    )
+    name, file = os.path.basename(folder), disk.shown(os.path.join(folder, FILE))
+    return UserError(MESSAGES("manifest-damaged", name=name, why=why, file=file))
 
 
 def _parse(data: dict[str, Any]) -> Manifest:
@@ -104,23 +104,23 @@ def _parse(data: dict[str, Any]) -> Manifest:
     )
     every = {**manifest.folders, **manifest.links, **manifest.files}
     if len(every) != len(manifest.folders) + len(manifest.links) + len(manifest.files):
-        raise ValueError("a path stands for two things")
+        raise ValueError(MESSAGES("manifest-path-twice"))
     for path in (*every, manifest.program):
         _inside(path)
         parent = path.rpartition("/")[0]
         # What lies below a link would be written wherever the link leads.
         if parent and parent not in manifest.folders and path in every:
-            raise ValueError(f"{path!r} is in no folder of the backup")
+            raise ValueError(MESSAGES("manifest-path-in-no-folder", path=repr(path)))
     if manifest.kind not in (EMBEDDED, VENV) or not isinstance(manifest.folder, str):
-        raise ValueError("it names no environment")
+        raise ValueError(MESSAGES("manifest-of-no-environment"))
     if not all(kind in (SYMLINK, SYMLINK_TO_FOLDER, JUNCTION) for kind, _ in manifest.links.values()):
-        raise ValueError("a link is of no kind")
+        raise ValueError(MESSAGES("manifest-link-of-no-kind"))
     if not all(_HASH.fullmatch(schema.text(digest)) for _, digest in manifest.files.values()):
-        raise ValueError("a checksum is none")
+        raise ValueError(MESSAGES("manifest-checksum-is-none"))
     return manifest
 
 
-def _mark(values: list) -> Mark:
+def _mark(values: list[Any]) -> Mark:
     # Times before 1970 are less than none.
     size, changed, mode, status, number = (schema.whole(one, -(2**63), 2**128) for one in values)
     return size, changed, mode, status, number
@@ -130,4 +130,4 @@ def _inside(path: str) -> None:
     parts = path.split("/")
     on_windows = os.name == "nt" and ("\\" in path or ":" in path)
     if on_windows or "\0" in path or any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"{path!r} leads out of the folder")
+        raise ValueError(MESSAGES("manifest-path-leads-out", path=repr(path)))

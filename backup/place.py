@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..machine.user_error import UserError
 from . import disk, note
+from .catalogue import MESSAGES
 
 EMBEDDED, VENV = "embedded", "venv"
 INSIDE = ("", "python_embeded", "../python_embeded", ".venv", "venv")
@@ -48,10 +49,7 @@ class Place:
             return self.home
         store = disk.reach(os.path.realpath(to))
         if is_within(store, self.folder):
-            raise UserError(
-                f"{disk.shown(store)} is inside the environment that is to be kept. "
-                "Name a folder outside it; nothing was written."
-            )
+            raise UserError(MESSAGES("store-inside", folder=disk.shown(store)))
         places = [one for one in self.stores() if one not in (self.home, store)]
         disk.make_folder(store)
         note.write(os.path.join(self.home, _STORES), {"places": [*places, store]})
@@ -67,10 +65,7 @@ class Place:
         handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600)
         try:
             if not _lock(handle):
-                raise UserError(
-                    f"Another backup or restore of {disk.shown(self.folder)} is running. Wait for it; "
-                    "nothing was changed."
-                )
+                raise UserError(MESSAGES("another-call-runs", folder=disk.shown(self.folder)))
             yield
         finally:
             os.close(handle)
@@ -102,11 +97,7 @@ def find(named: Path) -> Place:
             return place
     if gone := _swapped_out(named):
         return gone
-    raise UserError(
-        f"{named} is no Python environment that can be kept as a folder: needs an embedded Python "
-        "(python.exe with a python*._pth file) or a venv (pyvenv.cfg). Name one with --python FOLDER; "
-        "nothing was changed."
-    )
+    raise UserError(MESSAGES("no-environment-to-keep", named=str(named)))
 
 
 def _at(folder: Path) -> Place | None:

@@ -3,9 +3,11 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from ..machine.user_error import UserError
 from . import disk
+from .catalogue import MESSAGES
 from .place import is_within
 
 _PROC = Path("/proc")
@@ -40,7 +42,7 @@ def _by_proc(one: Path, folder: str) -> str:
     activated = python and os.fsencode(f"VIRTUAL_ENV={folder}") in variables and _by_name_alone(arguments[0])
     mapped = os.fsencode(folder + os.sep) in maps
     if mapped or activated or is_within(program, folder) or (python and is_within(started_as, folder)):
-        return f"{os.path.basename(program)} (process {one.name})"
+        return MESSAGES("program-of-a-process", program=os.path.basename(program), number=one.name)
     return ""
 
 
@@ -48,24 +50,21 @@ def _by_name_alone(argument: bytes) -> bool:
     return b"/" not in argument
 
 
-def _by_psutil(psutil, folder: str) -> list[str]:
-    found = []
+def _by_psutil(psutil: Any, folder: str) -> list[str]:
+    found: list[str] = []
     for process in psutil.process_iter(["pid", "name", "exe", "cmdline"]):
         about = process.info
         places = [about["exe"] or "", *(about["cmdline"] or [])[:1]]
         inside = any(os.path.isabs(one) and is_within(disk.reach(one), folder) for one in places)
         if inside and about["pid"] != os.getpid():
-            found.append(f"{about['name']} (process {about['pid']})")
+            found.append(MESSAGES("program-of-a-process", program=about["name"], number=about["pid"]))
     return found
 
 
 def _by_locks(folder: str) -> list[str]:
     """Windows lets nobody write to a program that runs; elsewhere there is no such sign."""
     if os.name != "nt":
-        raise UserError(
-            f"Which programs run from {disk.shown(folder)} cannot be told by this Python: needs psutil. "
-            "Start the restore with a Python that has it; nothing was changed."
-        )
+        raise UserError(MESSAGES("programs-not-known", folder=disk.shown(folder)))
     return [disk.shown(file) for file in _programs(folder) if _is_locked(file)]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..machine.user_error import UserError
 from . import disk, manifest
+from .catalogue import MESSAGES
 from .manifest import Manifest
 from .place import INSIDE, Place, home_of
 
@@ -24,9 +25,7 @@ def new_name(taken: set[str], wanted: str = "") -> str:
     # Windows tells no "One" from "one", and a folder may get there.
     taken = {one.casefold() for one in taken}
     if not is_name(name):
-        raise UserError(
-            f"{name!r} cannot be a backup's name: needs letters, digits, - and _. Nothing was written."
-        )
+        raise UserError(MESSAGES("no-name-of-a-backup", name=repr(name)))
     number = 2
     while name.casefold() in taken:
         name = f"{name.removesuffix(f'-no{number - 1}')}-no{number}"
@@ -66,11 +65,10 @@ def folder(place: Place, name: str | None, also: Path | None) -> str:
     there = names(place, also)
     if name in there:
         return os.path.join(there[name], name)
-    known = [*there, *replaced(place)]
-    raise UserError(
-        f"There is no backup {name or 'without a name'} of {disk.shown(place.folder)}: "
-        f"needs {' or '.join(known) if known else 'a backup to be made first'}. Nothing was changed."
-    )
+    asked, of = name or MESSAGES("without-a-name"), disk.shown(place.folder)
+    if known := (*there, *replaced(place)):
+        raise UserError(MESSAGES("no-such-backup", name=asked, folder=of, known=known))
+    raise UserError(MESSAGES("no-backup-at-all", name=asked, folder=of))
 
 
 def last(place: Place, store: str) -> Manifest | None:

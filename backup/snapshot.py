@@ -6,14 +6,16 @@ import os
 import time
 from collections.abc import Callable, Set
 
+from ..machine.message import Message
 from ..machine.user_error import UserError
 from . import disk, manifest, shelf, tree
+from .catalogue import MESSAGES
 from .manifest import Manifest
 from .place import Place
 
 # Looks at the folder until one finds what the last one found.
 _LOOKS = 6
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[Message, int, int], None]
 
 
 def make(place: Place, store: str, name: str, progress: Progress) -> Manifest:
@@ -61,7 +63,7 @@ class _Snapshot:
             todo = [path for path, mark in found.files.items() if self._taken(path) != mark]
             if not look:
                 new = sum(found.files[path][tree.SIZE] for path in todo if not self._has(path, found))
-                disk.needs_room(self.store, new, "this backup")
+                disk.needs_room(self.store, new, MESSAGES("room-of-a-backup"))
             self._drop(found)
             self._make_folders(found)
             # Sharing with the last backup reads nothing of the folder, so this very look still holds.
@@ -69,10 +71,8 @@ class _Snapshot:
                 self.made.links = found.links
                 self.made.copied = sum(self.made.files[path][0][tree.SIZE] for path in self._read())
                 return
-        raise UserError(
-            f"{disk.shown(disk.join(self.source, todo[0]))} changes while it is read. "
-            "Close ComfyUI and whatever installs packages, then start the backup again; nothing was kept."
-        )
+        file = disk.shown(disk.join(self.source, todo[0]))
+        raise UserError(MESSAGES("file-keeps-changing", file=file))
 
     def copied(self) -> list[str]:
         """The files that are not shared with the last backup."""
@@ -105,7 +105,7 @@ class _Snapshot:
     def _take(self, found: tree.Tree, todo: list[str]) -> bool:
         """Takes these files; returns whether one of them had to be read."""
         total = sum(found.files[path][tree.SIZE] for path in todo)
-        done, read = 0, False
+        doing, done, read = MESSAGES("copying"), 0, False
         for path in todo:
             target, mark = disk.join(self.files, path), found.files[path]
             if path in self.made.files:
@@ -119,7 +119,7 @@ class _Snapshot:
                 if digest is not None:
                     self.made.files[path] = mark, digest
             done += mark[tree.SIZE]
-            self.progress("Copying", done, total)
+            self.progress(doing, done, total)
         return read
 
     def _link(self, path: str, target: str, mark: tree.Mark) -> bool:

@@ -2,8 +2,10 @@
 
 import os
 
+from ..machine.message import Message
 from ..machine.user_error import UserError
 from . import disk, exchange, note, shelf
+from .catalogue import MESSAGES
 from .place import Place
 from .snapshot import key
 
@@ -41,10 +43,8 @@ def _rename_both(place: Place, prepared: str, kept: str, journal: str) -> None:
         os.rename(place.folder, kept)
     except OSError as error:
         os.unlink(journal)
-        raise UserError(
-            f"{disk.shown(place.folder)} cannot be moved: {error.strerror or error}. Close ComfyUI and "
-            "every window and program that has something of it open; the environment is as it was."
-        ) from None
+        folder, why = disk.shown(place.folder), error.strerror or str(error)
+        raise UserError(MESSAGES("environment-cannot-be-moved", folder=folder, error=why)) from None
     try:
         os.rename(prepared, place.folder)
     except BaseException:
@@ -57,7 +57,7 @@ def _free(place: Place) -> str:
     return shelf.new_name({name.removeprefix(shelf.REPLACED) for name in shelf.replaced(place)})
 
 
-def recover(place: Place, stores: list[str]) -> list[str]:
+def recover(place: Place, stores: list[str]) -> list[Message]:
     """Finishes or undoes what an interrupted call left; returns what it did, one sentence each.
 
     Only for the one that holds the lock: what a running backup makes looks the same.
@@ -69,15 +69,15 @@ def recover(place: Place, stores: list[str]) -> list[str]:
             what = next((what for mark, what in marks.items() if name.startswith(mark)), None)
             if what is not None:
                 disk.remove(os.path.join(store, name))
-                said += ["An interrupted backup was taken away."] if what else []
+                said += [MESSAGES("backup-taken-away")] if what else []
     for name in _hidden(place.home):
         if name.startswith(shelf.RESTORING):
             disk.remove(os.path.join(place.home, name))
-            said.append("An interrupted restore was taken back; the environment is as it was.")
+            said.append(MESSAGES("restore-taken-back"))
     return said
 
 
-def _finish_swap(place: Place) -> list[str]:
+def _finish_swap(place: Place) -> list[Message]:
     journal = os.path.join(place.home, note.RESTORE)
     data = note.read(journal)
     if not isinstance(data, dict):
@@ -88,17 +88,17 @@ def _finish_swap(place: Place) -> list[str]:
     ):
         return []
     old, new = (os.path.join(place.home, data[one]) for one in ("old", "new"))
-    said: list[str] = []
+    said: list[Message] = []
     if not os.path.lexists(place.folder):
         # The prepared folder was proven before the journal was written.
         took = new if os.path.isdir(new) else old
         os.rename(took, place.folder)
-        said = ["An interrupted restore was " + ("finished." if took == new else "taken back.")]
+        said = [MESSAGES("restore-finished" if took == new else "restore-undone")]
     elif os.path.isdir(old) and os.lstat(place.folder).st_ino == data.get("was"):
         # They have not changed places yet: what bears the old one's name is the prepared one.
         os.rename(old, new)
     elif os.path.isdir(old):
-        said = ["An interrupted restore was finished."]
+        said = [MESSAGES("restore-finished")]
     os.unlink(journal)
     return said
 

@@ -51,7 +51,7 @@ def scan(folder: str) -> Tree:
     return found
 
 
-def _add(found: Tree, relative: str, entry: os.DirEntry, waiting: list[str]) -> None:
+def _add(found: Tree, relative: str, entry: os.DirEntry[str], waiting: list[str]) -> None:
     try:
         about = entry.stat(follow_symlinks=False)
         if stat.S_ISREG(about.st_mode):
@@ -79,7 +79,7 @@ def mark(about: os.stat_result) -> Mark:
     )
 
 
-def _kind_of_link(entry: os.DirEntry, about: os.stat_result) -> str:
+def _kind_of_link(entry: os.DirEntry[str], about: os.stat_result) -> str:
     if disk.is_junction(about):
         return JUNCTION
     # Windows keeps two kinds; the one that a link was made as is in its own attributes.

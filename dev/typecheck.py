@@ -19,6 +19,7 @@ if not __package__:
 from . import PACK, say
 
 STRICT: tuple[str, ...] = (
+    "backup",
     "check",
     "core.attention",
     "core.session",
@@ -28,7 +29,7 @@ STRICT: tuple[str, ...] = (
     "knowledge",
     "machine",
 )
-CHECKED: tuple[str, ...] = ("app", "backup", "core", "kernels_check", "nodes")
+CHECKED: tuple[str, ...] = ("app", "core", "kernels_check", "nodes")
 PLATFORMS = ("linux", "win32", "darwin")
 NAME = "sagekit"  # The checkout's own folder need not be a Python name.
 

@@ -225,7 +225,7 @@ def _progress(options: Namespace) -> snapshot.Progress:
     live = sys.stderr.isatty() and not options.json
     said = [""]
 
-    def progress(doing: str, done: int, total: int) -> None:
+    def progress(doing: Message, done: int, total: int) -> None:
         if not live:
             return
         percent, amount = 100 * done // max(total, 1), disk.amount(total)

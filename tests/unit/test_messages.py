@@ -17,6 +17,7 @@ from sagekit.machine.reason import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
+    "backup",
     "machine",
     "kernels",
     "check",
@@ -242,7 +243,7 @@ WITHOUT_SENTENCES = [
     *(
         file
         for file in FILES
-        if file.relative_to(ROOT).parts[0] in ("doctor", "kernels_check")
+        if file.relative_to(ROOT).parts[0] in ("backup", "doctor", "kernels_check")
         and "catalogue" not in (file.stem, file.parent.name)
         and file.name != "sources.py"
     ),
