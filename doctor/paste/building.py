@@ -34,6 +34,8 @@ _PROGRAMS = (
 
 
 _SAME = 1_500
+# They compile nothing themselves.
+_CALLED = re.compile(r"python[\d.]{0,6}|pip[\d.]{0,6}|uv|git|conda|ffmpeg|npm|node")
 
 # A command whose beginning was cut away: what it was to write, and how it ended.
 _CUT = flowing(
@@ -49,6 +51,8 @@ def programs(paste: Paste) -> Iterator[ProgramFailure]:
     for word in ("command '[", "command ['", "cc_cmd: ["):
         for place, match in paste.matches((word,), _COMMAND):
             commands.append((place, _program(match["program"])))
+            if _CALLED.fullmatch(_program(match["program"])):
+                continue
             # Of two commands in one stretch the second is an event of its own.
             rest = re.split(r"Command '\[|cc_cmd: \[", match["rest"], maxsplit=1)[0]
             status = _STATUS.search(rest)

@@ -22,6 +22,7 @@ _AMD_SAYS = (
     "amd\\include",
     "amd\\\\include",
 )
+_INTEL_SAYS = ("level_zero", "ur_result_error", "xpu out of memory", "device: xpu")
 _APPLE_SAYS = (
     "device: mps",
     "name:** mps",
@@ -39,7 +40,7 @@ def maker_of(paste: Paste, gpu: str, torch: str) -> str:
         return NVIDIA
     if re.search(r"amd|radeon|rocm|gfx\d|\brx ?\d{4}", name) or any(map(paste.has, _AMD_SAYS)):
         return AMD
-    if re.search(r"intel|\barc\b|\+xpu", name):
+    if re.search(r"intel|\barc\b|\+xpu", name) or any(map(paste.has, _INTEL_SAYS)):
         return INTEL
     if any(map(paste.has, _APPLE_SAYS)):
         return APPLE

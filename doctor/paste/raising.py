@@ -95,6 +95,9 @@ def raised(paste: Paste) -> Iterator[Raised]:
     for place, match in found:
         if "OutOfMemory" in match["type"] or "out of memory" in match["message"]:
             continue
+        # PowerShell tells so where its script stopped.
+        if re.search(r"\.ps1:\d{1,6}$", match["message"].rstrip()):
+            continue
         package, function = raiser(paste, place)
         packs = ", ".join(packs_on_the_way(paste, place))
         yield Raised(place, place + len(match[0]), match["type"], match["message"], package, function, packs)
@@ -119,7 +122,9 @@ def raiser(paste: Paste, place: int) -> tuple[str, str]:
 def packs_on_the_way(paste: Paste, place: int) -> list[str]:
     """The node packs whose files stand in the traceback around a place, the nearest to the error first."""
     found = [_PACK.search(path) for path, _ in reversed(_frames(paste, place))]
-    return list(dict.fromkeys(one[1] for one in found if one))
+    named = _NOT_LOADED.search(paste.text[max(0, place - 400) : place])
+    first = [named[1].replace("\n", "").removesuffix(".py")] if named else []
+    return list(dict.fromkeys([*first, *(one[1] for one in found if one)]))
 
 
 def _frames(paste: Paste, place: int) -> list[tuple[str, str]]:
