@@ -11,6 +11,8 @@ const FONT = 12;
 // The height of a title, if the host does not tell it, and the room above it.
 const TITLE = 30;
 const GAP = 2;
+// Letters of a line that its badge has room for.
+const MOST = 32;
 
 /**
  * @typedef {{outer: any[], now: any, open: () => void}} Told the subgraphs that a node is in, what it says, and what
@@ -44,8 +46,10 @@ export function drop(node) {
 
 /** Whether a node's line has no room, so that its badge stands for it. @param {any} node @param {boolean} now */
 export function standIn(node, now) {
+  if (now === withoutLine.has(node)) return;
   if (now) withoutLine.add(node);
   else withoutLine.delete(node);
+  place();
 }
 
 /** What is told at a node's title; of several nodes in a subgraph what is of most interest. @param {any} node @returns {Entry | undefined} */
@@ -60,9 +64,15 @@ function rank({ now }) {
 }
 
 /** @param {any} entry */
-function textOf({ now }) {
+function textOf({ node, now }) {
   if (now.leftOut) return "";
-  return [now.warnings?.length && SIGN, now.badge && told(now.badge)].filter(Boolean).join(" ");
+  const words = now.badge ? told(now.badge) : withoutLine.has(node) ? short(told(now.line)) : "";
+  return [now.warnings?.length && SIGN, words].filter(Boolean).join(" ");
+}
+
+/** @param {string} text */
+function short(text) {
+  return text.length > MOST ? `${text.slice(0, MOST).trimEnd()}…` : text;
 }
 
 /** @param {any} node */

@@ -1,9 +1,9 @@
 // The line on a node: what ran there, its progress while it is busy, and a mark where something is to be read.
 // @ts-check
-import { drop, put } from "./badge.js";
+import { drop, put, standIn } from "./badge.js";
 import { app, drawnByVue } from "./host.js";
 import { make, icon } from "./dom.js";
-import { expect, giveBack, take } from "./node_room.js";
+import { expect, giveBack, hasRoom, take } from "./node_room.js";
 import { wayTo } from "./nodes.js";
 import { revealNode, revealSection } from "./panel/reveal.js";
 import { leftOut, says } from "./says.js";
@@ -49,9 +49,11 @@ function update(node, message = lines.get(node)?.message ?? null) {
   const line = lines.get(node) ?? add(node);
   line.message = message;
   line.leftOut = now.leftOut ?? "";
+  if (!line.widget && hasRoom(node)) attach(node, line);
+  standIn(node, !line.widget);
   write(line.element, now);
   const way = message ? wayTo(message.node_id) : [];
-  put(node, { outer: way.slice(0, -1).filter(Boolean), now, open: () => open(node) });
+  put(node, { outer: way.slice(0, -1).filter(Boolean), now, open: () => openNode(node) });
   tell();
 }
 
@@ -62,12 +64,19 @@ export function remove(node) {
   lines.delete(node);
   drop(node);
   tell();
-  if (node.widgets?.includes(line.widget)) {
+  detach(node, line);
+}
+
+/** Takes a line off its node. @param {any} node @param {Line} line */
+function detach(node, line) {
+  const { widget } = line;
+  line.widget = null;
+  if (widget && node.widgets?.includes(widget)) {
     if (node.removeWidget) {
-      node.removeWidget(line.widget);
+      node.removeWidget(widget);
     } else {
-      line.widget.onRemove?.();
-      node.widgets.splice(node.widgets.indexOf(line.widget), 1);
+      widget.onRemove?.();
+      node.widgets.splice(node.widgets.indexOf(widget), 1);
     }
   }
   line.element.remove();
@@ -99,7 +108,7 @@ export function everything() {
 }
 
 /** Opens the panel at what a node says. @param {any} node */
-function open(node) {
+export function openNode(node) {
   const { message } = lines.get(node) ?? {};
   if (message) revealNode(String(message.node_id));
   else revealSection("machine");
@@ -107,11 +116,21 @@ function open(node) {
 
 /** @param {any} node */
 function add(node) {
-  const element = make("button.line", { type: "button", onclick: () => open(node) });
+  const element = make("button.line", { type: "button", onclick: () => openNode(node) });
   /** @type {Line} */
   const line = { widget: null, element, message: null, leftOut: "" };
+  lines.set(node, line);
+  const details = () => readDetails(node);
+  element.addEventListener("pointerenter", details);
+  element.addEventListener("focus", details);
+  element.addEventListener("wheel", zoom, { passive: false });
+  return line;
+}
+
+/** Puts a line on its node, where that does not make it cover another. @param {any} node @param {Line} line */
+function attach(node, line) {
   expect(node);
-  const widget = node.addDOMWidget(NAME, "sagekit-line", element, {
+  const widget = node.addDOMWidget(NAME, "sagekit-line", line.element, {
     serialize: false,
     hideOnZoom: true,
     margin: 4,
@@ -126,14 +145,12 @@ function add(node) {
   widget.computeSize = (/** @type {number} */ width) => [width ?? 0, HEIGHT];
   widget.computeLayoutSize = undefined;
   line.widget = widget;
-  lines.set(node, line);
-  take(node, element);
-  const details = () => readDetails(node);
-  element.addEventListener("pointerenter", details);
-  element.addEventListener("focus", details);
-  element.addEventListener("wheel", zoom, { passive: false });
+  take(node, line.element, () => {
+    if (lines.get(node) !== line || line.widget !== widget) return;
+    detach(node, line);
+    standIn(node, true);
+  });
   redraw(node);
-  return line;
 }
 
 /** The canvas goes on zooming with the pointer on the line. @param {WheelEvent} event */

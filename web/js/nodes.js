@@ -12,8 +12,8 @@ export function typeOf(node) {
   return node?.comfyClass ?? node?.type ?? "";
 }
 
-/** @param {any} graph */
-function inside(graph) {
+/** The nodes of a graph. @param {any} graph @returns {any[]} */
+export function inside(graph) {
   return graph?.nodes ?? graph?._nodes ?? [];
 }
 

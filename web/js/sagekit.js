@@ -1,9 +1,10 @@
 // Registers this pack with ComfyUI's page: settings, command, panel, and what the nodes say.
 // @ts-check
-import { PANEL, api, app, onSetting, openPanel } from "./host.js";
+import { PANEL, api, app, onSetting, openPanel, setting } from "./host.js";
 import { applyAll, listen as listenToNodes, NODE_LINE, recall } from "./messages.js";
 import { listen as listenToNotices, showNotices, TOASTS } from "./notices.js";
 import { command as useOwnNodes, noticeStrays, opened, remember } from "./own_nodes.js";
+import { reserve } from "./node_room.js";
 import { hidePanel, showPanel } from "./panel/panel.js";
 import { watch } from "./replaced_nodes.js";
 import { load, state } from "./store.js";
@@ -84,7 +85,10 @@ app.registerExtension({
     loadWords().then(askForNotices);
     recall();
   },
-  nodeCreated: watch,
+  nodeCreated(/** @type {any} */ node) {
+    watch(node);
+    if (setting(NODE_LINE, true)) reserve(node);
+  },
   beforeConfigureGraph: remember,
   afterConfigureGraph() {
     applyAll();
