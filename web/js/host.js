@@ -6,6 +6,9 @@ import { api } from "../../../scripts/api.js";
 export { api, app };
 
 export const PANEL = "sagekit";
+// Frames in which a message appears.
+const TOAST_FRAMES = 60;
+let toastNumber = 0;
 
 /**
  * A setting's value.
@@ -54,9 +57,39 @@ export function drawnByVue() {
 /**
  * Shows a message that goes away by itself.
  * @param {import("@comfyorg/comfyui-frontend-types").ToastMessageOptions} message
+ * @param {{label: string, run: () => void}} [button]
  */
-export function toast(message) {
-  app.extensionManager?.toast?.add?.(message);
+export function toast(message, button) {
+  const toasts = app.extensionManager?.toast;
+  const name = `sagekit-toast-${(toastNumber += 1)}`;
+  const shown = /** @type {any} */ ({ ...message, styleClass: `sagekit-toast ${name}` });
+  toasts?.add?.(shown);
+  if (!button) return;
+  const click = () => {
+    button.run();
+    toasts?.remove?.(shown);
+  };
+  // The host's messages have no buttons.
+  let tries = TOAST_FRAMES;
+  const look = () => {
+    const place = document.querySelector(`.${name} .p-toast-message-text`);
+    if (place) place.append(toastButton(button.label, click));
+    else if (tries--) requestAnimationFrame(look);
+  };
+  look();
+}
+
+/** @param {string} label @param {() => void} click */
+function toastButton(label, click) {
+  const element = Object.assign(document.createElement("button"), { type: "button", textContent: label, onclick: click });
+  element.className = "sagekit-toast-button";
+  return element;
+}
+
+/** A tab of the sidebar, as the host keeps it: what is changed of it is shown. @param {string} id @returns {any} */
+export function sidebarTab(id) {
+  const manager = /** @type {any} */ (app.extensionManager);
+  return (manager?.getSidebarTabs?.() ?? []).find((/** @type {any} */ one) => one.id === id);
 }
 
 /** Opens the panel; one that is open stays open. */

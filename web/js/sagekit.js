@@ -8,6 +8,7 @@ import { reserve } from "./node_room.js";
 import { hidePanel, showPanel } from "./panel/panel.js";
 import { watch } from "./replaced_nodes.js";
 import { load, state } from "./store.js";
+import { watchTab } from "./tab_badge.js";
 import { loadWords } from "./words.js";
 
 // The address of the repository; without one the page "About" names no pack.
@@ -77,10 +78,12 @@ app.registerExtension({
       icon: "pi pi-bolt",
       title: "SageKit",
       tooltip: "SageKit",
+      iconBadge: () => null,
       type: "custom",
       render: showPanel,
       destroy: hidePanel,
     });
+    watchTab();
     // The page goes on starting meanwhile.
     loadWords().then(askForNotices);
     recall();
