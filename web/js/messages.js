@@ -5,6 +5,7 @@ import { api, onSetting, onShownGraph, setting } from "./host.js";
 import { keepOnly, removeAll, rewrite, show } from "./node_line.js";
 import { addressee, allNodes } from "./nodes.js";
 import { hearCheck, load, state } from "./store.js";
+import { tellWarnings } from "./warnings.js";
 import { learn, onWords } from "./words.js";
 
 export const NODE_LINE = "SageKit.NodeLine";
@@ -38,7 +39,12 @@ export function receive(message) {
   waiting = true;
   requestAnimationFrame(() => {
     waiting = false;
-    for (const one of fresh) apply(last.get(one));
+    for (const one of fresh) {
+      const message = last.get(one);
+      apply(message);
+      const node = addressee(message);
+      if (node) tellWarnings(node, message);
+    }
     fresh.clear();
   });
 }

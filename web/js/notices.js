@@ -1,6 +1,6 @@
 // Notices of the server as toasts, each cause once, also over reloads of the page.
 // @ts-check
-import { api, setting, toast } from "./host.js";
+import { api, openPanel, setting, toast } from "./host.js";
 import { state } from "./store.js";
 import { learn, say, told } from "./words.js";
 
@@ -42,15 +42,22 @@ function remember(id) {
 /** @param {any} notice */
 export function showNotice(notice) {
   const id = String(notice?.id ?? "");
-  if (!id || !notice.text || !setting(TOASTS, true)) return;
-  if (here.has(id) || shown().includes(id)) return;
+  if (!id || !notice.text) return;
+  const severity = notice.severity === "info" ? "info" : "warn";
+  const summary = say(SUMMARIES[notice.kind] ?? "noticeOther");
+  showOnce(id, { severity, summary, detail: told(String(notice.text)) }, openPanel);
+}
+
+/**
+ * Shows a toast, unless it was shown before or they are switched off.
+ * @param {string} id the same for the same cause
+ * @param {import("@comfyorg/comfyui-frontend-types").ToastMessageOptions} message
+ * @param {() => void} open opens the panel at what it is about
+ */
+export function showOnce(id, message, open) {
+  if (!setting(TOASTS, true) || here.has(id) || shown().includes(id)) return;
   remember(id);
-  toast({
-    severity: notice.severity === "info" ? "info" : "warn",
-    summary: say(SUMMARIES[notice.kind] ?? "noticeOther"),
-    detail: told(String(notice.text)),
-    life: LIFE,
-  });
+  toast({ ...message, life: LIFE }, { label: say("open"), run: open });
 }
 
 /** Shows what the status holds and was not shown yet. */
