@@ -21,7 +21,7 @@ from ..kernels.families import sought
 from ..kernels.launch_flags import spelled
 from ..machine import fingerprint, layout, read_environment, with_gpus_from_torch
 from ..machine.redaction import words_of
-from .catalogue import NOTICES
+from .catalogue import LOG, NOTICES
 
 if TYPE_CHECKING:
     from .startup import Start
@@ -39,7 +39,7 @@ def start(session: Session) -> None:
         _start(session)
     except Exception:
         # Without it kernels stay unproven and models run on exact ones: nothing to lose the pack for.
-        log.exception("SageKit: the kernel check could not be prepared; models run on exact kernels")
+        log.exception("SageKit: %s", LOG("check-not-prepared"))
 
 
 def _start(session: Session) -> None:
@@ -50,7 +50,7 @@ def _start(session: Session) -> None:
     # torch is loaded and in use here, so asking it costs nothing.
     environment = with_gpus_from_torch(environment) if gpus else environment
     if here.verdicts is None or here.kept is None:
-        raise FileNotFoundError("ComfyUI names no folder to keep verdicts in")
+        raise FileNotFoundError(LOG("no-folder-of-verdicts"))
     session.proofs.read(here.verdicts, environment)
     session.times.read(here.kept / routes.FILE_NAME, fingerprint(environment))
     _tell_of_start(session)
@@ -61,7 +61,7 @@ def _start(session: Session) -> None:
         if not any(session.proofs.missing(gpu, kernels) for gpu in gpus):
             return
         arguments = session, gpus
-        thread = threading.Thread(target=_check, args=arguments, name="SageKit kernel check", daemon=True)
+        thread = threading.Thread(target=_check, args=arguments, name="sagekit-kernel-check", daemon=True)
         thread.start()
 
     server.at_start(begin)
@@ -74,7 +74,7 @@ def _write_down(here: layout.Layout) -> None:
     except Exception as error:  # In the server's own start, which it must not end.
         trouble = words_of(error)
     if trouble:
-        log.info("SageKit: a check by hand will not know this ComfyUI's folders: %s", trouble)
+        log.info("SageKit: %s", LOG("folders-not-told", error=trouble))
 
 
 def _tell_of_start(session: Session) -> None:
@@ -124,7 +124,7 @@ def _check(session: Session, gpus: dict[str, str]) -> None:
             session.messages.checking,
         )
     except Exception:
-        log.exception("SageKit: the kernel check failed; models run on exact kernels")
+        log.exception("SageKit: %s", LOG("check-failed"))
 
 
 def explained(gpu: str, found: Mapping[str, Verdict]) -> list[str]:

@@ -43,6 +43,7 @@ STARTUP = Catalogue(
             "It is kept out of this start: whatever imports it finds it not installed, and ComfyUI starts "
             "with PyTorch's attention instead."
         ),
+        "no-import-because": "{package} cannot be imported: {error}",
         "package-let-in": "SAGEKIT_STARTUP=report: it is let in, and ComfyUI may stop.",
         "no-more-is-known": "{text} (no more is known: {error})",
         # Why, and what to do.
@@ -61,6 +62,21 @@ STARTUP = Catalogue(
         ),
         "tried-again": "It is tried again at the next start. SAGEKIT_STARTUP=off lets it in untried.",
         "whole-picture": "The whole picture:  {command}",
+    },
+    english_only=True,
+)
+
+# Read in the log of a ComfyUI that runs.
+LOG = Catalogue(
+    {
+        "check-not-prepared": "the kernel check could not be prepared; models run on exact kernels",
+        "check-failed": "the kernel check failed; models run on exact kernels",
+        "no-folder-of-verdicts": "ComfyUI names no folder to keep verdicts in",
+        "folders-not-told": "a check by hand will not know this ComfyUI's folders: {error}",
+        "packs-not-looked-at": "SageKit could not look at the other packs",
+        "prompt-not-read": "SageKit could not read a prompt before ComfyUI does",
+        "nodes-not-replaced": "KJNodes' nodes are not replaced: {error}",
+        "node-runs-in-its-place": "{node} is not installed; {instead} runs in its place",
     },
     english_only=True,
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..check import imports
 from ..machine.printable import words
+from .catalogue import STARTUP
 
 
 class Guard:
@@ -67,7 +68,7 @@ class _Loader:
             raise
         except BaseException as error:
             self._tell(error)
-            said = f"{self._name} cannot be imported: {words(error)}"
+            said = STARTUP("no-import-because", package=self._name, error=words(error))
             raise ImportError(said, name=self._name) from error
 
     def _tell(self, error: BaseException) -> None:

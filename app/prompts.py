@@ -12,6 +12,7 @@ from ..host import server
 from ..host.process import node_classes
 from . import ids, replacements
 from . import routes as web_api
+from .catalogue import LOG
 from .replacements import Replacement
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Rewriter:
         new = ids.registered_id(one.new)
         if kind not in self._told:
             self._told.add(kind)
-            log.info("SageKit: %s is not installed; %s runs in its place", kind, new)
+            log.info("SageKit: %s", LOG("node-runs-in-its-place", node=kind, instead=new))
         return {**node, "class_type": new, "inputs": one.inputs_for(node["inputs"])}
 
 

@@ -21,6 +21,7 @@ from ..nodes.patch_fp16_accumulation import PatchFP16Accumulation
 from ..nodes.patch_sage_attention import PatchSageAttention
 from ..nodes.patch_torch_compile import PatchTorchCompile
 from . import ids
+from .catalogue import LOG
 
 log = logging.getLogger(__name__)
 
@@ -155,4 +156,4 @@ async def register() -> None:
             )
             await host.register(replacement)
     except Exception as error:  # A convenience must not keep the nodes from loading.
-        log.warning("SageKit: KJNodes' nodes are not replaced: %s", words_of(error))
+        log.warning("SageKit: %s", LOG("nodes-not-replaced", error=words_of(error)))

@@ -21,6 +21,7 @@ from ..host.process import folders
 from ..kernels.backend import Backend
 from ..machine import Environment, layout, redaction
 from ..machine.message import Message, said
+from .catalogue import LOG
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def when_all_packs_are_loaded(do: Callable[[], Awaitable[None]]) -> None:
         try:
             await do()
         except Exception:  # It must not keep the server from starting.
-            log.warning("SageKit could not look at the other packs", exc_info=True)
+            log.warning(LOG("packs-not-looked-at"), exc_info=True)
 
     host.at_start(run)
 
@@ -98,7 +99,7 @@ def before_each_prompt(change: Callable[[object], None]) -> None:
             if isinstance(body, dict):
                 change(body.get("prompt"))
         except Exception:  # The prompt is as it came, or nearly: ComfyUI says what is wrong with it.
-            log.warning("SageKit could not read a prompt before ComfyUI does", exc_info=True)
+            log.warning(LOG("prompt-not-read"), exc_info=True)
         return body
 
     host.before_each_prompt(handle)

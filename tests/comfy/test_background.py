@@ -61,7 +61,7 @@ async def _serve(running) -> None:
     await runner.setup()
     # Until it ends, not until the last verdict is known: that one is written after it is.
     for thread in threading.enumerate():
-        if thread.name == "SageKit kernel check":
+        if thread.name == "sagekit-kernel-check":
             await asyncio.to_thread(thread.join, 20)
     await runner.cleanup()
 
@@ -76,7 +76,7 @@ def test_it_tries_every_kernel_off_the_main_thread_and_keeps_the_verdicts(runnin
     running.start()
     asyncio.run(_serve(running))
     assert {name for name, _, _ in running.tried} == set(backends())
-    assert {thread for _, _, thread in running.tried} == {"SageKit kernel check"}
+    assert {thread for _, _, thread in running.tried} == {"sagekit-kernel-check"}
     stored, trouble = verdicts.read(running.file)
     assert trouble == "" and set(stored.of(GPU)) == set(backends())
 

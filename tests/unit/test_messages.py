@@ -239,14 +239,11 @@ def sentences(source: str) -> list[str]:
 
 
 WITHOUT_SENTENCES = [
-    *(ROOT / "app" / name for name in ("startup.py", "startup_text.py", "ids.py")),
-    *(
-        file
-        for file in FILES
-        if file.relative_to(ROOT).parts[0] in ("backup", "doctor", "kernels_check")
-        and "catalogue" not in (file.stem, file.parent.name)
-        and file.name != "sources.py"
-    ),
+    file
+    for file in FILES
+    if file.relative_to(ROOT).parts[0] in ("app", "backup", "doctor", "kernels_check")
+    and "catalogue" not in (file.stem, file.parent.name)
+    and file.name != "sources.py"
 ]
 
 
