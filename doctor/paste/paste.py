@@ -33,6 +33,8 @@ _CONTAINER = re.compile(r"^[\w.-]{1,40} ?\| ")
 _CLOCK = re.compile(
     r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,]?\d{0,9}Z?\]? ?(?:- )?"
     r"|^\d{1,5}\.\d{1,3} (?=\S)|^\[\d\d:\d\d:\d\d(?:\.\d{1,8})?\] "
+    # torch's own: day, time, thread, file and line.
+    r"|^[VIWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9} \d{1,8} [^\n\]]{3,160}:\d{1,6}\] ?(?:\[[\d/_]{1,12}\] ?)?"
 )
 _LOGGER = re.compile(r"^(?:\[?(?:INFO|WARNING|ERROR|DEBUG|STDERR|STDOUT|CRITICAL)\]?:? (?:\| )?){1,2}")
 # What ComfyUI's start begins with, from the command that starts it on.

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from .event import Crash, Raised
 from .paste import Paste, flowing
+from .prose import is_printed
 
 _FATAL = flowing(
     r"Fatal Python error: (?:Aborted|Segmentation fault)|Windows fatal exception: [\w ]{3,40}"
-    r"|Segmentation fault|Exception Code: 0x\w{8}|0xC000(?:0005|0409|0374|001D)|SIG(?:SEGV|ABRT|ILL|BUS)"
+    r"|Segmentation [Ff]ault|Exception Code: 0x\w{8}|0xC000(?:0005|0409|0374|001D)|SIG(?:SEGV|ABRT|ILL|BUS)"
     # The same numbers as a start file, a shell or a container tells them.
     r"|3221225477|3221226505|3221226356|3221225501|-1073741819|-1073740791|-1073740940|-1073741795"
     r"|\bAborted(?= \(core dumped\)|\n|$)|\(core dumped\)|exit(?:ed with)? code:? 13[249]\b"
@@ -19,7 +20,8 @@ _FATAL = flowing(
     re.MULTILINE,
 )
 _ON_STACK = re.compile(
-    r"(sageattention|sageattn3?|attention_sage|flash_attn|xformers|libtriton|triton|comfy_kitchen|torch_hip|amdhip)"
+    r"(sageattention|sageattn3?|attention_sage|flash_attn|xformers|libtriton|triton|comfy_kitchen|torch_hip|amdhip)",
+    re.IGNORECASE,
 )
 
 
@@ -49,6 +51,9 @@ def crashes(paste: Paste) -> Iterator[Crash]:
     for place, match in paste.matches(words, _FATAL):
         stack = paste.text[place : place + 3_000]
         first = _ON_STACK.search(stack)
+        if not first and not is_printed(paste, place, place + 1):
+            # A person names it in the sentences before.
+            first = _ON_STACK.search(paste.text[:place].rpartition("\n\n")[2][-600:])
         yield Crash(place, place + len(match[0]), first[1] if first else "")
 
 
