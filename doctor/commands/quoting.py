@@ -3,6 +3,8 @@
 import re
 import shlex
 
+from .catalogue import TERMINAL
+
 Command = tuple[str, ...]
 
 # What cmd.exe or PowerShell takes for itself outside double quotes.
@@ -31,7 +33,7 @@ def for_windows(command: Command) -> str:
     """For cmd.exe; PowerShell takes the same line where the program needs no quotes."""
     for part in command:
         if '"' in part or "\n" in part or "\r" in part:
-            raise NotTypedError(f"cmd.exe cannot be handed {part!r}")
+            raise NotTypedError(TERMINAL("cannot-be-handed", part=repr(part)))
     return " ".join(f'"{part}"' if not part or set(part) & _SPECIAL_ON_WINDOWS else part for part in command)
 
 

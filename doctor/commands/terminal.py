@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 from ...machine import Environment
+from ...machine.message import Message
 from ...machine.surroundings import (
     CONDA,
     DESKTOP,
@@ -20,6 +21,7 @@ from ...machine.surroundings import (
     VENV,
     Surroundings,
 )
+from .catalogue import TERMINAL
 from .quoting import Command, NotTypedError, is_a_variable_to_cmd, is_plain_on_windows, shown
 from .remove import REMOVE
 
@@ -28,24 +30,17 @@ _PUBLIC = ("/bin/", "/usr/bin/", "/usr/local/bin/", "/opt/conda/bin/")
 ANYWHERE, ACTIVATED, DESKTOPS_OWN, THEIR_OWN = "anywhere", "activated", "desktop", "their-own"
 PORTABLE_FOLDER, COMFYUI, BASE = "portable", "comfyui", "base"
 VENV_FOLDER, CONDA_FOLDER, PYTHON_FOLDER = "venv", "conda", "python"
-_WORDS = {
-    PORTABLE_FOLDER: "the folder of ComfyUI portable (the one with python_embeded and ComfyUI in it)",
-    COMFYUI: "ComfyUI's folder (the one with main.py in it)",
-    BASE: "the folder that holds ComfyUI's custom_nodes and user",
-    VENV_FOLDER: "the folder of the virtual environment that ComfyUI runs in (the one with pyvenv.cfg in it)",
-    CONDA_FOLDER: "the folder of the conda environment that ComfyUI runs in (the one with conda-meta in it)",
-    PYTHON_FOLDER: "the folder of the Python that runs ComfyUI (the one with {program} in it)",
+_FOLDERS = {
+    PORTABLE_FOLDER: TERMINAL("folder-of-portable"),
+    COMFYUI: TERMINAL("folder-of-comfyui"),
+    BASE: TERMINAL("folder-of-base"),
+    VENV_FOLDER: TERMINAL("folder-of-venv"),
+    CONDA_FOLDER: TERMINAL("folder-of-conda"),
 }
 # Parts of a path that name nobody, whatever somebody is called.
 _NOBODY = frozenset(
     {"bin", "scripts", "python.exe", "python", "python3", "venv", ".venv", "python_embeded", "comfyui"}
 )
-_NAMES_A_FOLDER = (
-    "The commands name a folder of this machine that is not shown here. "
-    "`kernels_check --plan`, started on the machine itself, prints them."
-)
-_NO_PYTHON = "There is no command: where the Python is that runs ComfyUI is not known."
-_NOT_TO_BE_TYPED = "A folder's name has signs that cmd.exe cannot be handed; --write-fix writes a script."
 
 
 @dataclass(frozen=True)
@@ -94,26 +89,30 @@ class Terminal:
         """Where to open it, as a sentence that names no folder by its path."""
         if not self.place:
             return ""
-        program = _path(self.program, self.system)
-        name = f"bin/{program.name}" if program.parent.name == "bin" else program.name
-        words = _WORDS.get(self.place, "").format(program=name)
+        folder = self._folder()
         if self.host:
-            there = f", after %cd into {words}" if words else ""
-            return f"In a cell of the notebook, each command with ! before it{there}."
-        if self.place == ACTIVATED:
-            return "Open a terminal and activate the environment that ComfyUI runs in."
-        if self.place == THEIR_OWN:
-            return "Open a terminal in which python is the Python that runs ComfyUI, and no other one."
-        if self.place == DESKTOPS_OWN:
-            return "Open ComfyUI Desktop's own terminal, in the panel at its bottom edge; pip is uv's there."
-        if not words:
-            return "Open a terminal; any folder will do."
-        if self.system == "windows":
             return (
-                f"Open {words} in Explorer, type cmd into its address bar and press Enter. "
-                "PowerShell takes the same lines."
+                TERMINAL("type-into-a-cell-there", folder=folder) if folder else TERMINAL("type-into-a-cell")
             )
-        return f"Open a terminal in {words}."
+        if self.place == ACTIVATED:
+            return TERMINAL("activate-environment")
+        if self.place == THEIR_OWN:
+            return TERMINAL("open-where-python-is")
+        if self.place == DESKTOPS_OWN:
+            return TERMINAL("open-desktops-own")
+        if folder is None:
+            return TERMINAL("open-anywhere")
+        if self.system == "windows":
+            return TERMINAL("open-in-explorer", folder=folder)
+        return TERMINAL("open-in-folder", folder=folder)
+
+    def _folder(self) -> Message | None:
+        """The folder in words; None where any will do, or none has a name."""
+        if self.place == PYTHON_FOLDER:
+            program = _path(self.program, self.system)
+            name = f"bin/{program.name}" if program.parent.name == "bin" else program.name
+            return TERMINAL("folder-of-python", program=name)
+        return _FOLDERS.get(self.place)
 
     def tell(self, commands: Iterable[Command]) -> Told:
         """What to type for these commands; all of them or none, since a part of a step does harm."""
@@ -123,14 +122,14 @@ class Terminal:
                 told.append(self._seen(command))
                 lines.append(shown(told[-1], self.system))
             except NotTypedError as reason:
-                return Told(missing=str(reason) if reason.args else _NOT_TO_BE_TYPED)
+                return Told(missing=reason.args[0] if reason.args else TERMINAL("not-to-be-typed"))
         return Told(tuple(told), tuple(lines))
 
     def _seen(self, command: Command) -> Command:
         command = self._with_python(command)
         if not self.place:
             if self.system == "windows" and any(map(is_a_variable_to_cmd, command)):
-                raise NotTypedError(_NOT_TO_BE_TYPED)
+                raise NotTypedError(TERMINAL("not-to-be-typed"))
             return command
         if self.uv and command[:2] == (self.uv, "pip"):
             # Comfy-Org/desktop, src/shell/terminal.ts
@@ -139,7 +138,7 @@ class Terminal:
         program, *arguments = command
         seen = (self._program(program), *(self._argument(one, takes_home) for one in arguments))
         if self.system == "windows" and not is_plain_on_windows(seen):
-            raise NotTypedError(_NAMES_A_FOLDER)
+            raise NotTypedError(TERMINAL("names-a-folder"))
         return seen
 
     def _with_python(self, command: Command) -> Command:
@@ -150,7 +149,7 @@ class Terminal:
             if part in ("", "python") and (at == 0 or command[at - 1] == "--python")
         ]
         if unknown and not self.python:
-            raise NotTypedError(_NO_PYTHON)
+            raise NotTypedError(TERMINAL("no-python-known"))
         return tuple(self.python if at in unknown else part for at, part in enumerate(command))
 
     def _program(self, program: str) -> str:
@@ -158,7 +157,7 @@ class Terminal:
             return program
         seen = self._inside(program) or self._beside(program)
         if seen is None:
-            raise NotTypedError(_NAMES_A_FOLDER)
+            raise NotTypedError(TERMINAL("names-a-folder"))
         if self.system == "windows":
             return seen if seen.startswith("..") else f".\\{seen}"
         # A name without a slash would be looked for on PATH.
@@ -172,7 +171,7 @@ class Terminal:
             seen = self._from_home(argument)
         seen = seen or self._beside(argument)
         if seen is None:
-            raise NotTypedError(_NAMES_A_FOLDER)
+            raise NotTypedError(TERMINAL("names-a-folder"))
         return f"./{seen}" if seen.startswith("-") else seen
 
     def _inside(self, argument: str) -> str | None:
