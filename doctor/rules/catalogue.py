@@ -46,7 +46,6 @@ REASONS = Reasons(
         "sage-branch-remark": "sage-branch",
         "gpu-float32-limit": "gpu-float32",
     },
-    english_only=True,
 )
 
 DO = Catalogue(
@@ -113,7 +112,6 @@ DO = Catalogue(
             "models in float16; with torch {torch} or newer that breaks torch.compile."
         ),
     },
-    english_only=True,
 )
 
 WORDS = Catalogue(
@@ -127,5 +125,4 @@ WORDS = Catalogue(
         "every-faster-kernel": "every faster kernel",
         "nvidia-driver": "NVIDIA driver",
     },
-    english_only=True,
 )

@@ -295,7 +295,17 @@ def test_a_text_has_the_placeholders_of_the_english_one_and_is_translated(langua
 
 
 # Names, and what is written with a sign.
-SAME = {"an-amd-gpu", "own-calls", "from-to", "python-here", "cpython", "install-runtime-with-conda"}
+SAME = {
+    "an-amd-gpu",
+    "own-calls",
+    "from-to",
+    "python-here",
+    "cpython",
+    "install-runtime-with-conda",
+    "torch-here",
+    "a-mac",
+    "an-nvidia-gpu",
+}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -72,5 +72,4 @@ REASONS = Reasons(
         "gpu-float32-here": "gpu-float32",
         "sage2-turing-here": "sage2-turing",
     },
-    english_only=True,
 )

@@ -160,5 +160,4 @@ OTHER_WAYS = Catalogue(
             "delete the folder kernels--{kernel} in it."
         ),
     },
-    english_only=True,
 )

@@ -91,7 +91,6 @@ INSTALLED = Catalogue(
             "it is Triton alone, and no table says which Triton belongs to torch {torch}"
         ),
     },
-    english_only=True,
 )
 
 SUMMARY = Catalogue(
