@@ -8,6 +8,7 @@ from typing import Any
 
 from ...knowledge.prose import known
 from ...machine import Environment
+from ...machine.message import said
 from ..commands.terminal import Terminal
 from ..paste.events import events
 from ..paste.paste import Paste, decode, read, read_ends
@@ -58,10 +59,10 @@ class Answer:
     parts: tuple[tuple[str, str], ...] = ()
 
     def as_data(self) -> dict[str, Any]:
-        """Values for JSON."""
+        """Values for JSON; "said" has code and values of what is in no table."""
         parts = [{"cause": cause, "fix": fix} for cause, fix in self.parts]
         lists = {"commands": list(self.commands), "sources": list(self.sources), "parts": parts}
-        return asdict(self) | lists
+        return asdict(self) | lists | {"said": said([self.note])}
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,16 @@
 
 from ...machine.message import Catalogue
 
-WORDS = Catalogue(
+NOTES = Catalogue(
     {
         "log-of-another-machine": (
             "This log is from another machine: {there}; here {present}. The answers are for that one."
         ),
+    }
+)
+
+WORDS = Catalogue(
+    {
         "one-of-these": "One of these. {causes:sentences}",
         "several": "{texts:sentences}",
         "numbered": "({number}) {text}",

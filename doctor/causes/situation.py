@@ -12,7 +12,7 @@ from ...machine.torch_build import CUDA, ROCM, XPU
 from ..paste.maker import AMD, APPLE, INTEL, NVIDIA
 from ..paste.paste import Paste
 from ..paste.told import Told, read_facts
-from .catalogue import WORDS
+from .catalogue import NOTES
 
 _MAKERS = {CUDA: NVIDIA, ROCM: AMD, XPU: INTEL}
 # What tells one machine from another. Two Pythons of one machine differ in more.
@@ -125,7 +125,7 @@ def _sentence(told: Told, here: Told, differs: list[str]) -> str:
     names = [name for name in _TELLING if name in differs or (name == "gpu" and "maker" in differs)]
     there = tuple(_named(told, name) for name in names if getattr(told, name)) or told.maker
     present = tuple(_named(here, name) for name in names if getattr(here, name)) or here.maker
-    return WORDS("log-of-another-machine", there=there, present=present)
+    return NOTES("log-of-another-machine", there=there, present=present)
 
 
 def _named(facts: Told, name: str) -> str:

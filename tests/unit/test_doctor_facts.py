@@ -116,6 +116,7 @@ def test_a_log_of_another_machine_is_said_to_be_one_and_no_command_of_this_one_i
     (answer,) = explain(error, plan, PLAIN_WINDOWS)
     assert "another machine" in answer.note and "RX 7800 XT" in answer.note
     assert not {"windows", "linux"} & set(answer.note.split()), "systems have names"
+    assert [one["code"] for one in answer.as_data()["said"]] == ["log-of-another-machine"]
     assert answer.commands == () and "AMD" in answer.cause
     # Nothing of the machine here is taken for that one.
     assert situation(read(error), PLAIN_WINDOWS).facts.python == ""

@@ -61,6 +61,14 @@ def test_a_log_of_another_machine_is_said_to_be_one_and_has_no_command_of_this(p
     assert part.locator(".sagekit-answers .sagekit-command").count() == 0
 
 
+def test_that_a_log_is_of_another_machine_is_said_in_the_language_of_the_page(part, panel):
+    explain(part, NOT_HERE)
+    panel.page.set("Comfy.Locale", "ja")
+    part.locator(".sagekit-note").filter(has_text="このログは別のマシンのものです").wait_for()
+    panel.page.set("Comfy.Locale", "en")
+    part.locator(".sagekit-note").filter(has_text="from another machine").wait_for()
+
+
 def test_what_is_not_known_is_said_with_what_to_paste_instead_and_nothing_asks_nothing(part):
     assert "Nothing in this text is known here" in explain(part, "all is well")
     asked = []

@@ -2,7 +2,7 @@
 // @ts-check
 import { copyButton, make } from "../dom.js";
 import { send } from "../host.js";
-import { say } from "../words.js";
+import { learn, say, told as inWords } from "../words.js";
 import { empty, section } from "./section.js";
 
 // Of a longer file: what did not load stands at its beginning, what went wrong last at its end.
@@ -64,6 +64,7 @@ async function ask(text, answers) {
   show(answers);
   try {
     const found = JSON.parse(await send("/sagekit/explain", text));
+    for (const one of found.answers ?? []) learn(one.said);
     if (mine === asked) told = { answers: found.answers };
   } catch (error) {
     if (mine === asked) told = { error: error instanceof Error ? error.message : String(error) };
@@ -86,7 +87,7 @@ function show(place) {
 function list(answers) {
   // It holds for the whole text, and is said once.
   const notes = [...new Set(answers.map((one) => one.note).filter(Boolean))];
-  return [...notes.map((note) => make("p.note", {}, note)), make("ul", {}, answers.map((one) => make("li", {}, answer(one))))];
+  return [...notes.map((note) => make("p.note", {}, inWords(note))), make("ul", {}, answers.map((one) => make("li", {}, answer(one))))];
 }
 
 /** One answer, also of the plan's. @param {any} one */
