@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..check.catalogue import refusal
 from ..check.verdicts import Verdict
-from ..core.attention.report import Run
+from ..core.attention.run import Run
 from ..core.messages import Checking, Notice, Place, Shown
 from ..core.session import Session
 from ..doctor import rules

@@ -15,8 +15,8 @@ from .routes import TIE
 from .settings import AUTO, Settings
 
 if TYPE_CHECKING:
-    from .report import Run
     from .routes import Times
+    from .run import Run
 
 # Classes of calls with a part of their own in the bar of a run's time; the others are one part together.
 SHOWN_PARTS = 5

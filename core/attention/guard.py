@@ -19,7 +19,8 @@ from ...machine.message import Message, Value
 from ..catalogue import ATTENTION
 from ..clock import Clock
 from . import accuracy
-from .report import GUARD, Report
+from .report import Report
+from .run import GUARD
 
 _PLACES_TOLD = 6
 # So many times the error budget is no matter of precision any more: the step is run again.

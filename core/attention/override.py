@@ -18,7 +18,7 @@ from .bench import ARGUMENTS_AFTER_QKV, CallBench, apart
 from .guard import Forward, Reading
 from .patch import FORWARD_KEY, PATCH_KEY, Patch, group, place
 from .plan import Decided, OnHost, Plan, Routed, Undecided
-from .report import DROPPED
+from .run import DROPPED
 from .settings import OFF
 
 Attention = Callable[..., Any]

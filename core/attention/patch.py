@@ -12,7 +12,8 @@ from ..catalogue import ATTENTION
 from . import dispatch, graph
 from .guard import Guard, Quarantine
 from .plan import Decided, OnHost, Plan, Routed, Undecided
-from .report import NO_BLOCKS, Report
+from .report import Report
+from .run import NO_BLOCKS
 from .settings import Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ...core.attention.model import guarded
 from ...core.attention.override import Override
 from ...core.attention.patch import FORWARD_KEY, PATCH_KEY, Patch
 from ...core.attention.plan import Routed
-from ...core.attention.report import Run
+from ...core.attention.run import Run
 from ...core.attention.settings import Settings
 from ...core.session import Session
 from .model import Model, host_attention

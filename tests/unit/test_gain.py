@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 from sagekit.core import catalogue
-from sagekit.core.attention import report
 from sagekit.core.attention.plan import OnHost, Routed
+from sagekit.core.attention.report import Report
+from sagekit.core.attention.run import Run
 from sagekit.core.attention.settings import Settings
 from sagekit.kernels.backend import Kernel
 from sagekit.kernels.call import Call
@@ -23,7 +24,7 @@ def speed(session):
     """speed(settings, {plan: calls}, seconds) is what a page is told of such a run's speed."""
 
     def of(settings, counts, seconds=10.0, measuring=0.0):
-        run = report.Run(settings, "WAN21", 0.0, 1, seconds=seconds, measuring=measuring)
+        run = Run(settings, "WAN21", 0.0, 1, seconds=seconds, measuring=measuring)
         run.counts.update(counts)
         return run.as_data(session.times, now=seconds)["speed"]
 
@@ -116,13 +117,13 @@ def test_calls_that_the_nodes_ranges_keep_exact_are_told_with_what_they_cost(spe
 
 
 def test_a_run_that_failed_gets_no_advice(speed, session):
-    run = report.Run(Settings(), "WAN21", 0.0, 1, seconds=10.0, failed=True)
+    run = Run(Settings(), "WAN21", 0.0, 1, seconds=10.0, failed=True)
     run.counts.update({SAGE: 10})
     assert run.as_data(session.times, now=10.0)["speed"]["advice"] is None
 
 
 def test_the_time_that_measuring_took_is_kept_with_the_run(session):
-    one = report.Report(Settings(), session.runs)
+    one = Report(Settings(), session.runs)
     one.begin("WAN21")
     one.measured(1.5)
     one.measured(0.5)

@@ -58,6 +58,20 @@ def test_importing_it_loads_no_kernel_no_torch_and_opens_nothing(module):
     assert (child.returncode, child.stdout.strip()) == (0, "[]"), child.stderr
 
 
+# Still to be divided.
+LONG = {"core/attention/guard.py", "core/attention/override.py", "core/attention/routes.py"}
+
+
+def is_long(text: str) -> bool:
+    return len(text.splitlines()) > 300
+
+
+def test_no_file_is_longer_than_a_few_screens():
+    long = {path.relative_to(ROOT).as_posix() for path in PACK if is_long(path.read_text(encoding="utf-8"))}
+    assert long == LONG
+    assert is_long("\n" * 301) and not is_long("\n" * 300)
+
+
 def names_used(path: Path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
