@@ -20,8 +20,9 @@ from ..kernels import launch_flags
 from ..kernels.families import sought
 from ..kernels.launch_flags import spelled
 from ..machine import fingerprint, layout, read_environment, with_gpus_from_torch
+from ..machine.message import Message
 from ..machine.redaction import words_of
-from .catalogue import LOG, NOTICES
+from .catalogue import ACTIONS, LOG, NOTICES
 
 if TYPE_CHECKING:
     from .startup import Start
@@ -60,11 +61,25 @@ def _start(session: Session) -> None:
         _write_down(here)
         if not any(session.proofs.missing(gpu, kernels) for gpu in gpus):
             return
-        arguments = session, gpus
-        thread = threading.Thread(target=_check, args=arguments, name="sagekit-kernel-check", daemon=True)
-        thread.start()
+        _check_in_a_thread(session, gpus)
 
     server.at_start(begin)
+
+
+def check_again(session: Session) -> Message:
+    """Begins a check of every kernel, those with a verdict too, and says so, or why it does not."""
+    gpus = _gpus()
+    if not gpus:
+        return ACTIONS("check-needs-a-gpu")
+    if session.proofs.checking.count:
+        return ACTIONS("check-goes-on")
+    _check_in_a_thread(session, gpus, again=True)
+    return ACTIONS("check-begins")
+
+
+def _check_in_a_thread(session: Session, gpus: dict[str, str], again: bool = False) -> None:
+    arguments = session, gpus, again
+    threading.Thread(target=_check, args=arguments, name="sagekit-kernel-check", daemon=True).start()
 
 
 def _write_down(here: layout.Layout) -> None:
@@ -108,20 +123,21 @@ def _gpus() -> dict[str, str]:
     return {torch.cuda.get_device_name(index): f"cuda:{index}" for index in reversed(range(count))}
 
 
-def _check(session: Session, gpus: dict[str, str]) -> None:
+def _check(session: Session, gpus: dict[str, str], again: bool) -> None:
     def wait() -> None:
         while server.is_busy():
             time.sleep(1.0)
 
     try:
         kernels = session.kernels
-        session.proofs.check_missing(
+        session.proofs.run_check(
             gpus,
             kernels.backends.values(),
             wait,
             kernels.proofs_changed,
             explained,
             session.messages.checking,
+            again,
         )
     except Exception:
         log.exception("SageKit: %s", LOG("check-failed"))

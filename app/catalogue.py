@@ -23,6 +23,23 @@ NOTICES = Catalogue(
     }
 )
 
+# What comes of a button in the panel.
+ACTIONS = Catalogue(
+    {
+        "check-begins": "The kernels are checked again, while no prompt runs.",
+        "check-goes-on": "The kernel check goes on already.",
+        "check-needs-a-gpu": "There is no NVIDIA GPU here that a kernel could be checked on.",
+        "measured-anew": (
+            "Forgotten: the times of {count} sizes of call. The next run measures them, and its errors, anew."
+        ),
+        "nothing-to-measure": "Nothing was measured in this run that could be measured anew.",
+        "not-its-own-page": (
+            "Only ComfyUI's own page may ask for this: needed the page's own address in the header Origin, "
+            "got another one or none. Open ComfyUI under the address that it is asked under."
+        ),
+    }
+)
+
 # Read in the log of ComfyUI's start alone, before there is a page.
 STARTUP = Catalogue(
     {

@@ -1,5 +1,5 @@
-"""What the web side can ask for, which changes nothing, and the three events it hears: a message, a
-notice, how far the kernel check is."""
+"""What the web side can ask for, the two things it can have done, and the three events it hears: a message,
+a notice, how far the kernel check is."""
 
 import asyncio
 import functools
@@ -21,6 +21,7 @@ from ..host.process import folders
 from ..kernels.backend import Backend
 from ..machine import Environment, layout, redaction
 from ..machine.message import Message, said
+from . import actions
 from .catalogue import LOG
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ def register(session: Session, taken: Callable[[], list[dict]], pages: Mapping[s
     async def post_explain(request: web.Request) -> web.Response:
         answers = await plans.explain(await request.read(), proofs.environment, proofs.by_gpu())
         return web.json_response(text=json.dumps({"answers": answers}, allow_nan=False))
+
+    actions.register(server.routes, session)
 
     async def get_help(request: web.Request) -> web.FileResponse:
         return web.FileResponse(PACK / "web" / "docs" / f"{pages[Path(request.path).stem]}.md")

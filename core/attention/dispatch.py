@@ -28,7 +28,7 @@ class Kernels:
 
     Attributes:
         backends: Every declaration by name.
-        changes: How often a kernel was dropped or proven so far; plans made before are stale.
+        changes: How often a kernel was dropped or proven, or times forgotten; plans made before are stale.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Kernels:
         self.changes = 0
 
     def proofs_changed(self) -> None:
-        """A kernel was checked: what was planned before may be chosen otherwise now."""
+        """A kernel was checked, or times were forgotten: what was planned may be chosen otherwise now."""
         with self._lock:
             self.changes += 1
 

@@ -34,6 +34,7 @@ class Proofs:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._one_check = threading.Lock()
         self._file: Path | None = None
         self.stored: Stored | None = None
         self.environment: Environment | None = None
@@ -80,12 +81,9 @@ class Proofs:
     def missing(self, gpu: str, kernels: Iterable[Backend]) -> list[Backend]:
         """Those of the kernels that have no verdict on a GPU, PyTorch's own first."""
         known = self.of(gpu)
-        return sorted(
-            (backend for backend in kernels if backend.name not in known),
-            key=lambda backend: not backend.of_torch,
-        )
+        return _of_torch_first(backend for backend in kernels if backend.name not in known)
 
-    def check_missing(
+    def run_check(
         self,
         gpus: Mapping[str, str],
         kernels: Iterable[Backend],
@@ -93,8 +91,11 @@ class Proofs:
         changed: Callable[[], None],
         explain: Callable[[str, Mapping[str, Verdict]], Iterable[str]] = lambda gpu, found: (),
         tell: Callable[[Checking], None] = lambda now: None,
-    ) -> None:
+        again: bool = False,
+    ) -> bool:
         """Tries every kernel that has no verdict yet, GPU by GPU, and says how it went in one line each.
+
+        While another check goes on, nothing is done.
 
         Args:
             gpus: Device by GPU name, {"NVIDIA H100 80GB HBM3": "cuda:0"}; equal GPUs are checked once.
@@ -103,10 +104,31 @@ class Proofs:
             changed: Called after each verdict.
             explain: Lines on what the verdicts of a GPU mean.
             tell: Called with how far it is, whenever that has changed.
+            again: Try those that have a verdict, too; it holds until there is the new one.
+
+        Returns:
+            Whether it was done.
         """
-        kernels = list(kernels)
-        missing = {gpu: self.missing(gpu, kernels) for gpu in gpus}
-        left = [one.name for each in missing.values() for one in each if check.is_tried(one)]
+        if not self._one_check.acquire(blocking=False):
+            return False
+        try:
+            kernels = list(kernels)
+            todo = {gpu: _of_torch_first(kernels) if again else self.missing(gpu, kernels) for gpu in gpus}
+            self._check(gpus, todo, wait, changed, explain, tell)
+        finally:
+            self._one_check.release()
+        return True
+
+    def _check(
+        self,
+        gpus: Mapping[str, str],
+        todo: Mapping[str, list[Backend]],
+        wait: Callable[[], None],
+        changed: Callable[[], None],
+        explain: Callable[[str, Mapping[str, Verdict]], Iterable[str]],
+        tell: Callable[[Checking], None],
+    ) -> None:
+        left = [one.name for each in todo.values() for one in each if check.is_tried(one)]
         count = len(left)
 
         def tell_left() -> None:
@@ -125,10 +147,10 @@ class Proofs:
         tell_left()
         try:
             for gpu, device in gpus.items():
-                if all(backend.machine for backend in missing[gpu]):
-                    self.add(gpu, check.check(missing[gpu], device))
+                if all(backend.machine for backend in todo[gpu]):
+                    self.add(gpu, check.check(todo[gpu], device))
                     continue
-                check.check(missing[gpu], device, wait=wait, found=functools.partial(found, gpu))
+                check.check(todo[gpu], device, wait=wait, found=functools.partial(found, gpu))
                 log.info("SageKit: kernel check on %s: %s", gpu, "; ".join(self._summary(gpu)))
                 for line in explain(gpu, self.of(gpu)):
                     log.info("SageKit: %s", line)
@@ -143,3 +165,7 @@ class Proofs:
         for name, verdict in found.items():
             if not verdict.is_good and verdict.state != verdicts.REFUSED:
                 yield f"{name} {verdict}"
+
+
+def _of_torch_first(kernels: Iterable[Backend]) -> list[Backend]:
+    return sorted(kernels, key=lambda backend: not backend.of_torch)

@@ -101,6 +101,7 @@ class Times:
         self._fingerprint = ""
         self._known: dict[str, dict[str, dict[str, float]]] = {}
         self._unsaved: dict[str, dict[str, dict[str, float]]] = {}
+        self._forgotten: set[tuple[str, str]] = set()
         self.remarks: list[str] = []
 
     def read(self, file: Path, fingerprint: str) -> None:
@@ -135,6 +136,13 @@ class Times:
             for known in (self._known, self._unsaved):
                 _add(known, gpu, call, found)
 
+    def forget(self, gpu: str, call: str) -> None:
+        """Has a class of calls measured anew; on disk from the next ``save`` on."""
+        with self._lock:
+            for known in (self._known, self._unsaved):
+                known.get(gpu, {}).pop(call, None)
+            self._forgotten.add((gpu, call))
+
     def measuring(self, gpu: str) -> threading.Lock:
         """Held by whoever measures on a GPU, so that equal ones do not measure the same twice."""
         with self._lock:
@@ -143,13 +151,16 @@ class Times:
     def save(self) -> None:
         """Writes what is new, if anything is, beside what other servers of this folder have written."""
         with self._lock:
-            if not self._unsaved or self._file is None:
+            if not (self._unsaved or self._forgotten) or self._file is None:
                 return
             file, new, self._unsaved = self._file, self._unsaved, {}
+            forgotten, self._forgotten = self._forgotten, set()
             known = {gpu: dict(calls) for gpu, calls in self._known.items()}
 
         def data() -> dict[str, object]:
             there = _read(file, self._fingerprint)[0] or known
+            for gpu, call in forgotten:
+                there.get(gpu, {}).pop(call, None)
             for gpu, calls in new.items():
                 for call, found in calls.items():
                     _add(there, gpu, call, found)

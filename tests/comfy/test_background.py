@@ -9,6 +9,7 @@ import pytest
 from sagekit.check import verdicts
 from sagekit.check.verdicts import OK, Verdict
 from sagekit.core.attention import proofs
+from sagekit.core.messages import Checking
 from sagekit.core.session import Session
 from sagekit.kernels.families import backends
 
@@ -128,3 +129,23 @@ def test_whatever_fails_in_it_the_pack_is_not_lost(running, monkeypatch, caplog)
     monkeypatch.setattr(running.background, "read_environment", fail)
     running.start()
     assert "could not be prepared" in caplog.text
+
+
+def test_asked_again_it_tries_all_once_more_and_one_at_a_time(running):
+    running.start()
+    asyncio.run(_serve(running))
+    first = len(running.tried)
+    assert running.background.check_again(running.session).code == "check-begins"
+    for thread in threading.enumerate():
+        if thread.name == "sagekit-kernel-check":
+            thread.join(20)
+    assert len(running.tried) == 2 * first == 2 * len(backends())
+    running.session.proofs.checking = Checking(("one",), 2)
+    assert running.background.check_again(running.session).code == "check-goes-on"
+    assert len(running.tried) == 2 * first
+
+
+def test_without_a_gpu_there_is_nothing_to_check_again(running, monkeypatch):
+    monkeypatch.setattr(running.background, "_gpus", dict)
+    assert running.background.check_again(running.session).code == "check-needs-a-gpu"
+    assert running.tried == []

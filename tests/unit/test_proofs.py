@@ -104,9 +104,7 @@ def test_the_background_check_waits_for_prompts_keeps_each_verdict_and_says_it_i
 
     monkeypatch.setattr(proofs.check, "check", check)
     with caplog.at_level("INFO"):
-        known.check_missing(
-            {GPU: "cuda:0"}, declare(FULL), lambda: waits.append(1), lambda: changes.append(1)
-        )
+        known.run_check({GPU: "cuda:0"}, declare(FULL), lambda: waits.append(1), lambda: changes.append(1))
     assert len(waits) == len(changes) == len(declare(FULL)) and known.checking == Checking()
     assert not known.of(GPU)[SAGE].is_good and known.of(GPU)["kitchen-int8"].is_good
     (line,) = [record.getMessage() for record in caplog.records]
@@ -125,7 +123,7 @@ def test_how_far_the_background_check_is_is_told_of_the_kernels_that_are_tried(k
             found(backend.name, Verdict(OK, 0.01))
 
     monkeypatch.setattr(proofs.check, "check", run)
-    known.check_missing({GPU: "cuda:0"}, declared, lambda: None, lambda: None, tell=told.append)
+    known.run_check({GPU: "cuda:0"}, declared, lambda: None, lambda: None, tell=told.append)
     assert 2 < len(tried) < len(declared)
     shown = [one.as_data() for one in told]
     assert [one["kernel"] for one in shown] == [*tried, ""]
@@ -137,6 +135,25 @@ def test_how_far_the_background_check_is_is_told_of_the_kernels_that_are_tried(k
     assert shown[-1]["line"] == "" and known.checking == Checking()
 
 
+def test_asked_again_it_tries_all_and_what_is_known_holds_until_the_new_verdict(known, monkeypatch):
+    known.stored = Stored("x")
+    seen = []
+
+    def run(backends, device, *, wait, found):
+        nothing = lambda: None  # noqa: E731
+        assert not known.run_check({GPU: device}, declare(FULL), nothing, nothing, again=True)
+        for backend in backends:
+            seen.append((backend.name, backend.name in known.of(GPU)))
+            found(backend.name, Verdict(OK, 0.01))
+
+    monkeypatch.setattr(proofs.check, "check", run)
+    for again in (False, True):
+        assert known.run_check({GPU: "cuda:0"}, declare(FULL), lambda: None, lambda: None, again=again)
+    count = len(declare(FULL))
+    assert seen[:count] == [(name, False) for name, _ in seen[:count]]
+    assert seen[count:] == [(name, True) for name, _ in seen[:count]]
+
+
 def test_a_check_that_raises_is_not_told_to_go_on(known, monkeypatch):
     told = []
 
@@ -145,7 +162,7 @@ def test_a_check_that_raises_is_not_told_to_go_on(known, monkeypatch):
 
     monkeypatch.setattr(proofs.check, "check", fail)
     with pytest.raises(RuntimeError):
-        known.check_missing({GPU: "cuda:0"}, declare(FULL), lambda: None, lambda: None, tell=told.append)
+        known.run_check({GPU: "cuda:0"}, declare(FULL), lambda: None, lambda: None, tell=told.append)
     assert told[0].count and told[-1] == known.checking == Checking()
 
 
@@ -159,7 +176,7 @@ def test_the_background_check_says_what_a_known_error_means(known, monkeypatch, 
 
     monkeypatch.setattr(proofs.check, "check", check)
     with caplog.at_level("INFO"):
-        known.check_missing({GPU: "cuda:0"}, declare(FULL), lambda: None, lambda: None, explained)
+        known.run_check({GPU: "cuda:0"}, declare(FULL), lambda: None, lambda: None, explained)
     (answer,) = explain(error)
     assert [one.getMessage() for one in caplog.records][1:] == [
         f"SageKit: {error}: {answer.cause} {answer.fix}"

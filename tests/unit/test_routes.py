@@ -253,6 +253,24 @@ def test_a_damaged_file_is_ignored_said_once_and_rebuilt(file, damage, caplog):
     assert stored(file).of("gpu", "call") == {"fp8": 1.0} and len(caplog.records) == 1
 
 
+def test_forgotten_times_are_gone_on_disk_too_and_those_of_others_are_kept(file):
+    first = stored(file)
+    for call in ("a", "b"):
+        first.add(CALL.gpu, call, {"host": 1.0})
+    first.save()
+    other = stored(file)
+    other.add(CALL.gpu, "c", {"host": 3.0})
+    other.save()
+    first.forget(CALL.gpu, "a")
+    first.forget(CALL.gpu, "never known")
+    assert first.of(CALL.gpu, "a") == {} and first.of(CALL.gpu, "b")
+    first.save()
+    assert set(stored(file).newest(9)[CALL.gpu]) == {"b", "c"}
+    first.add(CALL.gpu, "a", {"host": 2.0})
+    first.save()
+    assert stored(file).of(CALL.gpu, "a") == {"host": 2.0}
+
+
 def test_nothing_new_writes_nothing(file):
     times = stored(file)
     times.save()

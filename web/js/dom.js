@@ -60,6 +60,32 @@ export function copyButton(text, label, properties = {}) {
   return make("button.button", { type: "button", onclick: click, ...properties }, icon("copy"), words);
 }
 
+/**
+ * A button that has something done and shows what came of it beside it, politely.
+ * @param {() => Promise<string>} act gives a sentence; an error's own words are shown
+ * @param {string} label
+ * @param {string} name of an icon
+ * @param {Record<string, any>} [properties]
+ */
+export function actionButton(act, label, name, properties = {}) {
+  const told = make("span.told", { role: "status" });
+  const click = async () => {
+    // Not disabled, which would take the focus away.
+    if (button.getAttribute("aria-busy") === "true") return;
+    button.setAttribute("aria-busy", "true");
+    told.textContent = "";
+    try {
+      told.textContent = await act();
+    } catch (error) {
+      told.textContent = error instanceof Error ? error.message : String(error);
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  };
+  const button = make("button.button", { type: "button", onclick: click, ...properties }, icon(name), label);
+  return make("p.action", {}, button, told);
+}
+
 /** Which of the blocks are open, so that a block made anew is as it was. @type {Set<string>} */
 const opened = new Set();
 

@@ -127,7 +127,7 @@ export function send(route, body) {
 async function answer(route, request) {
   const answer = await api.fetchApi(route, request);
   if (!answer.ok) {
-    const error = new Error(`${answer.status} ${answer.statusText}`.trim());
+    const error = new Error(`${answer.status} ${answer.statusText}`.trim(), { cause: await answer.text() });
     error.name = "AnswerError";
     throw error;
   }

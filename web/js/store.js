@@ -1,7 +1,7 @@
 // What the server said last, and when to ask again; a request that fails leaves a sentence, never an exception.
 // @ts-check
-import { read } from "./host.js";
-import { learn } from "./words.js";
+import { read, send } from "./host.js";
+import { learn, told as inOurWords } from "./words.js";
 
 /**
  * @typedef {{status: any, report: any, plan: any, trouble: Record<string, {gone: boolean, text: string}>}} State
@@ -87,6 +87,23 @@ export function hearCheck(check) {
   // The next answer may be as the last one was, and this no longer.
   delete texts.status;
   tell();
+}
+
+/**
+ * Has the server do something, and gives what it says of it.
+ * @param {string} route
+ */
+export async function act(route) {
+  const { text, said } = JSON.parse(await send(route, "").catch(refusal));
+  learn(said);
+  load("status");
+  return inOurWords(text);
+}
+
+/** What the server says of a request that it refuses; an error where it says nothing. @param {any} error */
+function refusal(error) {
+  if (error?.name === "AnswerError" && String(error.cause).startsWith("{")) return String(error.cause);
+  throw error;
 }
 
 /** A run of the last report by its id. @param {number | null | undefined} id */

@@ -1,8 +1,8 @@
 // The part about the kernels: the verdict on each, with the check's own times.
 // @ts-check
-import { block, icon, make } from "../dom.js";
-import { state } from "../store.js";
-import { errorText, milliseconds, number, say, told } from "../words.js";
+import { actionButton, block, icon, make } from "../dom.js";
+import { act, state } from "../store.js";
+import { errorText, locale, milliseconds, number, say, told } from "../words.js";
 import { empty, facts, section } from "./section.js";
 
 /** @type {Record<string, [string, string]>} */
@@ -24,7 +24,14 @@ function write(body) {
   const verdicts = Object.entries(state.status?.verdicts ?? {});
   if (!state.status) return body.replaceChildren(empty(say("loading")));
   if (!verdicts.length) return body.replaceChildren(empty(say("noVerdicts")));
-  body.replaceChildren(...verdicts.map(([gpu, found]) => ofGpu(gpu, found)));
+  const again = () => actionButton(() => act("/sagekit/check"), say("checkAgain"), "replay", { title: say("checkAgainHint") });
+  // It stays where it is, with the focus and what it said, while verdicts come in.
+  const kept = body.querySelector(":scope > .sagekit-action[data-locale]");
+  const action = kept?.dataset.locale === locale() ? kept : again();
+  action.dataset.locale = locale();
+  for (const one of [...body.children]) if (one !== action) one.remove();
+  body.prepend(...verdicts.map(([gpu, found]) => ofGpu(gpu, found)));
+  if (!action.isConnected) body.append(action);
 }
 
 /** @param {string} gpu @param {Record<string, any>} found */

@@ -1,7 +1,7 @@
 // The part about the last runs, newest first; a run that has not changed keeps its elements.
 // @ts-check
-import { block, icon, make } from "../dom.js";
-import { state } from "../store.js";
+import { actionButton, block, icon, make } from "../dom.js";
+import { act, state } from "../store.js";
 import { clock, locale, number, say, told } from "../words.js";
 import { callsChart } from "./charts.js";
 import { classesTable } from "./classes.js";
@@ -68,6 +68,14 @@ function card(run) {
   return element;
 }
 
+/** Where the run went by times that were measured. @param {any} run */
+function measureAnew(run) {
+  const timed = (run.classes ?? []).some((/** @type {any} */ one) => typeof one.milliseconds === "number");
+  if (run.seconds === null || typeof run.id !== "number" || !timed) return null;
+  const route = `/sagekit/runs/${run.id}/measure`;
+  return actionButton(() => act(route), say("measureAnew"), "stopwatch", { title: say("measureAnewHint") });
+}
+
 /** @param {any} run */
 function heading(run) {
   const facts = [
@@ -104,5 +112,5 @@ function remarks(run) {
 function classes(run) {
   const all = run.classes ?? [];
   if (!all.length) return null;
-  return block(`run ${key(run)}`, say("classes", { count: all.length }), () => classesTable(all));
+  return block(`run ${key(run)}`, say("classes", { count: all.length }), () => [classesTable(all), measureAnew(run)]);
 }
