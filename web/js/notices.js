@@ -45,18 +45,23 @@ export function showNotice(notice) {
   if (!id || !notice.text) return;
   const severity = notice.severity === "info" ? "info" : "warn";
   const summary = say(SUMMARIES[notice.kind] ?? "noticeOther");
-  showOnce(id, { severity, summary, detail: told(String(notice.text)) }, openPanel);
+  if (isNew(id)) showOnce([id], { severity, summary, detail: told(String(notice.text)) }, openPanel);
+}
+
+/** Whether something was not shown yet. @param {string} id the same for the same cause */
+export function isNew(id) {
+  return !here.has(id) && !shown().includes(id);
 }
 
 /**
- * Shows a toast, unless it was shown before or they are switched off.
- * @param {string} id the same for the same cause
+ * Shows a toast, unless they are switched off.
+ * @param {string[]} ids of the causes that it tells of
  * @param {import("@comfyorg/comfyui-frontend-types").ToastMessageOptions} message
  * @param {() => void} open opens the panel at what it is about
  */
-export function showOnce(id, message, open) {
-  if (!setting(TOASTS, true) || here.has(id) || shown().includes(id)) return;
-  remember(id);
+export function showOnce(ids, message, open) {
+  if (!setting(TOASTS, true)) return;
+  for (const id of ids) remember(id);
   toast({ ...message, life: LIFE }, { label: say("open"), run: open });
 }
 
