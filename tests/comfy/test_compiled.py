@@ -156,6 +156,8 @@ def test_a_graph_without_the_node_is_for_the_sizes_it_was_for_without_it(
         return latent, list(inputs)
 
     plain, made = run(wan)
+    if len(made) == 1:
+        pytest.skip("in this ComfyUI every block is given its input in the same layout")
     rough = patch_model(wan, Settings("rough"))
     torch._dynamo.reset()
     _, made_with_node = run(rough)

@@ -152,5 +152,7 @@ def test_the_log_names_the_model_and_what_ran(plain):
 
 
 def test_no_traceback_is_in_the_log(plain):
+    before = len(plain.log())
     plain.run(workflows.sampling("wan", sage("auto")))
-    assert "Traceback" not in plain.log()
+    # Runs that a test has had fail have left theirs in between.
+    assert "Traceback" not in plain.log().partition("got prompt")[0] + plain.log()[before:]
