@@ -43,6 +43,8 @@ while time.monotonic() < end and count < 400:
     count += 1
     if count == 1:
         print("begun", flush=True)
+    # A file holds no more than so many: they are spread over the time.
+    time.sleep(max(0.0, end - seconds + seconds * count / 400 - time.monotonic()))
 print(count)
 """
 
