@@ -1,9 +1,10 @@
 """What a page may have done: the kernels checked again, a model measured anew. It can change nothing else."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.attention.report import Run
+from ..core.attention.run import Run
 from ..core.session import Session
 from ..machine.message import Message, said
 from . import background
@@ -18,7 +19,8 @@ def register(routes: Any, session: Session) -> None:
         async def handle(request: web.Request) -> web.Response:
             if not is_from_its_own_page(request.headers):
                 return answer(ACTIONS("not-its-own-page"), 403)
-            return answer(do(request.match_info.get("run", "")))
+            # In a thread: it writes a file that another server may hold.
+            return answer(await asyncio.to_thread(do, request.match_info.get("run", "")))
 
         return handle
 
@@ -45,7 +47,7 @@ def is_from_its_own_page(headers: Mapping[str, str]) -> bool:
 
 def measure_anew(session: Session, number: int) -> Message:
     """Has the next run of a model take the times, and the errors, of the calls that a run had."""
-    run = next((one for one in session.runs.kept if one.number == number), None)
+    run = next((one for one in list(session.runs.kept) if one.number == number), None)
     calls = measured_by(run) if run is not None else set()
     if not calls:
         return ACTIONS("nothing-to-measure")

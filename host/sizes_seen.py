@@ -32,7 +32,7 @@ class SizesSeen:
             if others is not self._others:
                 # torch._dynamo.reset() came between: all of it is to be forgotten.
                 self._own = type(others)(others.default_factory)
-        except AttributeError:
+        except Exception:  # None of it is promised, and a run goes on without.
             return
         pgo._CODE_STATE, self._others, self._apart = self._own, others, True
 
@@ -46,5 +46,4 @@ class SizesSeen:
             pgo._CODE_STATE = self._others
         else:
             # torch._dynamo.reset() came in the middle.
-            self._own = self._others = None
-            pgo.reset_code_state()
+            self._own = self._others = pgo._CODE_STATE = None

@@ -47,6 +47,17 @@ def test_a_reset_forgets_all_of_it(compiled, inside):
         assert learnt() == 0
 
 
+def test_where_torch_refuses_to_say_where_it_keeps_it_a_run_goes_on(compiled, monkeypatch):
+    def refuse():
+        raise RuntimeError("a name of a job that is not allowed")
+
+    monkeypatch.setattr(pgo, "get_cache_key", refuse)
+    before = pgo._CODE_STATE
+    with Graphs().made_with_patch():
+        assert pgo._CODE_STATE is before
+    assert pgo._CODE_STATE is before
+
+
 def test_of_a_job_that_has_a_name_all_is_kept_in_one(compiled, monkeypatch):
     monkeypatch.setattr(torch.compiler.config, "job_id", "one")
     monkeypatch.setattr(pgo, "put_code_state", lambda: None)
